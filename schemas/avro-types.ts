@@ -1,0 +1,68 @@
+import avro from 'avsc';
+import { avroSchemas } from './generated.ts';
+import { topics, type TopicName, type TopicValues } from './topics.ts';
+
+/**
+ * An avsc type whose values are `Value`. `type` is for those who need more of avsc than encode and decode
+ * (fingerprints, resolvers, object containers).
+ */
+export interface AvroType<Value> {
+  readonly type: avro.Type;
+  /** Encodes a value that the caller has built to the schema. Throws avsc's error, which names the invalid field. */
+  encode(value: Value): Uint8Array;
+  /** Decodes exactly all of `bytes`. Throws where they are not a value of this type. Byte fields are views of `bytes`. */
+  decode(bytes: Uint8Array): Value;
+}
+
+/**
+ * A `long` as bigint, for fields marked `"javaScript": "bigint"` in the schemas: times since boot pass 2^53 ns after
+ * 104 days, cgroup ids and inodes may at any time, and avsc refuses such a number. On the wire it is an ordinary long.
+ */
+function bigintLong(): avro.Type {
+  return avro.types.LongType.__with({
+    fromBuffer: (buffer: Buffer) => buffer.readBigInt64LE(),
+    toBuffer: (value: bigint) => {
+      const buffer = Buffer.allocUnsafe(8);
+      buffer.writeBigInt64LE(value);
+      return buffer;
+    },
+    fromJSON: (value: number | string) => BigInt(value),
+    toJSON: (value: bigint) => Number(value),
+    isValid: (value: unknown) => typeof value === 'bigint' && BigInt.asIntN(64, value) === value,
+    compare: (first: bigint, second: bigint) => (first === second ? 0 : first < second ? -1 : 1),
+  });
+}
+
+function build(): ReadonlyMap<string, avro.Type> {
+  const registry: Record<string, avro.Type> = {};
+  for (const schema of avroSchemas) {
+    avro.Type.forSchema(schema as avro.Schema, {
+      registry,
+      wrapUnions: false,
+      typeHook: (part: avro.Schema) =>
+        typeof part === 'object' && 'javaScript' in part && part['javaScript'] === 'bigint' ? bigintLong() : undefined,
+    });
+  }
+  return new Map(Object.entries(registry));
+}
+
+let built: ReadonlyMap<string, avro.Type> | undefined;
+
+/** The avsc type of a record of schemas/avro, by its name without the namespace. */
+export function avroTypeNamed(name: string): avro.Type {
+  built ??= build();
+  const type = built.get(`palisade.${name}`);
+  if (type === undefined) throw new Error(`schemas/avro has no type ${name}`);
+  return type;
+}
+
+/** The Avro type of a topic's values. */
+export function avroTypeOf<Topic extends TopicName>(topic: Topic): AvroType<TopicValues[Topic]> {
+  const type = avroTypeNamed(topics[topic].valueType);
+  return {
+    type,
+    encode: (value) => type.toBuffer(value),
+    decode: (bytes) =>
+      type.fromBuffer(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)) as TopicValues[Topic],
+  };
+}
