@@ -23,6 +23,8 @@ test('a 64-bit field keeps values beyond 2^53 as bigint and is an ordinary long 
     operations: [],
     gaps: [{ reason: 'monitorAway', fromTimeNs: 5n, toTimeNs: 6n, lost: null, detail: '' }],
     sessionEnded: false,
+    evictedProcesses: 0,
+    evictedContainers: 0,
   };
   const bytes = type.encode(value);
   t.deepEqual({ ...type.decode(bytes) }.session, value.session);
