@@ -1,0 +1,220 @@
+import { readFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { PalisadeError } from '../runtime/errors.ts';
+import { packageRoot } from './package-root.ts';
+import { parseDuration, parseSize } from './units.ts';
+
+/** A configuration that can't be used. Carries the key and where its value came from; the process exits with 78. */
+export class ConfigError extends PalisadeError {
+  readonly key: string;
+  /** `flag --ring-size`, `environment PALISADE_RING_SIZE` or `FILE:LINE`. */
+  readonly source: string;
+
+  constructor(key: string, source: string, problem: string, options: { readonly cause?: unknown } = {}) {
+    super('CONFIG_INVALID', `${source}: ${key} ${problem}`, options);
+    this.key = key;
+    this.source = source;
+  }
+}
+
+const size = (lowest: number, highest: number, range: string) =>
+  z.string().transform((text, context) => {
+    const bytes = parseSize(text);
+    if (bytes !== undefined && bytes >= lowest && bytes <= highest) return bytes;
+    context.addIssue(`must be a size with KiB, MiB or GiB, ${range}`);
+    return z.NEVER;
+  });
+const duration = (lowest: number, highest: number, range: string) =>
+  z.string().transform((text, context) => {
+    const milliseconds = parseDuration(text);
+    if (milliseconds !== undefined && milliseconds >= lowest && milliseconds <= highest) return milliseconds;
+    context.addIssue(`must be a duration with ms, s, m, h or d, ${range}`);
+    return z.NEVER;
+  });
+const folder = z
+  .string()
+  .min(1)
+  .refine((text) => path.isAbsolute(text), 'must be an absolute path');
+const mebibyte = 2 ** 20;
+const day = 86_400_000;
+
+/** Every setting there is. docs/configuration.md is made from this. */
+export const configSchema = {
+  dataDirectory: folder.meta({
+    description: 'Where the event log, the ClickHouse data and the node id live.',
+    default: '`/var/lib/palisade` as root, else `$XDG_STATE_HOME/palisade`, else `~/.local/state/palisade`',
+  }),
+  nodeId: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/u, 'must be 1 to 63 letters, digits, dots, dashes or underscores')
+    .optional()
+    .meta({
+      description: 'Name of this node in keys and alerts. Never give one to two nodes.',
+      default: 'made once, kept in the data directory',
+    }),
+  policies: z.array(z.string().min(1)).min(1).max(64).meta({
+    description:
+      'Files or folders with KubeArmor policies; watched while running. In the environment separated by `:`.',
+    default: 'the sample policies in `cli/demo/policies`',
+  }),
+  pinDirectory: folder.meta({
+    description: 'Folder on a BPF file system that holds the pinned ring, counters and session between two runs.',
+    default: '`/sys/fs/bpf/palisade`',
+  }),
+  ringSize: size(mebibyte, 256 * mebibyte, '1MiB to 256MiB')
+    .refine((bytes) => Number.isInteger(Math.log2(bytes)), 'must be a power of two')
+    .meta({
+      description:
+        'Ring buffer between kernel and collector. It holds what is in flight; when it is full the kernel drops events and counts them.',
+      default: '`8MiB`',
+    }),
+  retentionSize: size(16 * mebibyte, 1024 * 1024 * mebibyte, '16MiB to 1024GiB').meta({
+    description: 'Bytes that each topic of events keeps. What a group has not read is never trimmed.',
+    default: '`1GiB`',
+  }),
+  retentionAge: duration(60_000, 3650 * day, '1m to 3650d').meta({
+    description: 'Age up to which each topic of events keeps its records.',
+    default: '`7d`',
+  }),
+  durability: z.enum(['group', 'commit']).meta({
+    description:
+      'When an append counts as done. `group`: written, and fsynced every 50 ms; a kill loses nothing, a power cut at most the last 100 ms. `commit`: fsynced.',
+    default: '`group`',
+  }),
+} as const;
+
+export type ConfigKey = keyof typeof configSchema;
+export const configKeys = Object.keys(configSchema) as readonly ConfigKey[];
+
+/** The settings in force, parsed: sizes in bytes, durations in milliseconds. */
+export type Config = { readonly [Key in ConfigKey]: z.output<(typeof configSchema)[Key]> };
+
+/** What a person gave, from the strongest to the weakest source. */
+export interface ConfigSources {
+  readonly flags: Readonly<Partial<Record<ConfigKey, unknown>>>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** A YAML file, from `--config` or PALISADE_CONFIG. */
+  readonly file?: string | undefined;
+}
+
+/** `ringSize` → `--ring-size`. */
+export function flagOf(key: ConfigKey): string {
+  return `--${key.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** `ringSize` → `PALISADE_RING_SIZE`. */
+export function environmentVariableOf(key: ConfigKey): string {
+  return `PALISADE_${key.replace(/[A-Z]/gu, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/** Where state lives by default: as root in /var/lib, else by the XDG base directory specification. */
+export function defaultDataDirectory(environment: ConfigSources['environment'], isRoot: boolean): string {
+  if (isRoot) return '/var/lib/palisade';
+  const state = environment['XDG_STATE_HOME'];
+  // The specification says that a relative path in the variable is invalid and to be ignored.
+  return path.join(
+    state !== undefined && path.isAbsolute(state) ? state : path.join(os.homedir(), '.local/state'),
+    'palisade',
+  );
+}
+
+/** Merges flags over environment over file over defaults. Throws ConfigError, also for keys that do not exist. */
+export function resolveConfig(sources: ConfigSources, isRoot: boolean): Config {
+  const given = new Map<ConfigKey, { readonly value: unknown; readonly source: string }>();
+  const defaults: Readonly<Record<ConfigKey, unknown>> = {
+    dataDirectory: defaultDataDirectory(sources.environment, isRoot),
+    nodeId: undefined,
+    policies: [path.join(packageRoot(), 'cli/demo/policies')],
+    pinDirectory: '/sys/fs/bpf/palisade',
+    ringSize: '8MiB',
+    retentionSize: '1GiB',
+    retentionAge: '7d',
+    durability: 'group',
+  };
+  for (const key of configKeys) given.set(key, { value: defaults[key], source: 'default' });
+  if (sources.file !== undefined) for (const [key, entry] of readConfigFile(sources.file)) given.set(key, entry);
+  for (const [key, entry] of readEnvironment(sources.environment)) given.set(key, entry);
+  for (const key of configKeys) {
+    const value = sources.flags[key];
+    if (value !== undefined) given.set(key, { value, source: `flag ${flagOf(key)}` });
+  }
+  const config: Partial<Record<ConfigKey, unknown>> = {};
+  for (const [key, { value, source }] of given) {
+    const result = configSchema[key].safeParse(value);
+    if (!result.success) {
+      const problem = result.error.issues.map((issue) => issue.message).join('; ');
+      throw new ConfigError(key, source, `${problem} (got ${JSON.stringify(value)})`, { cause: result.error });
+    }
+    config[key] = result.data;
+  }
+  return config as Config;
+}
+
+function* readConfigFile(file: string): Generator<[ConfigKey, { value: unknown; source: string }]> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError('file', file, `can't be read: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const [problem] = document.errors;
+  if (problem !== undefined)
+    throw new ConfigError('file', `${file}:${lines.linePos(problem.pos[0]).line}`, `is not YAML: ${problem.message}`, {
+      cause: problem,
+    });
+  const content: unknown = document.toJS();
+  if (content === null) return;
+  if (typeof content !== 'object' || Array.isArray(content))
+    throw new ConfigError('file', file, 'must be a mapping of keys to values');
+  for (const [key, value] of Object.entries(content)) {
+    const place = new RegExp(`^["']?${key.replace(/[^A-Za-z0-9]/gu, '.')}["']?\\s*:`, 'mu').exec(text)?.index ?? 0;
+    const source = `${file}:${lines.linePos(place).line}`;
+    yield [knownKey(key, configKeys, (known) => known, source), { value, source }];
+  }
+}
+
+function* readEnvironment(
+  environment: ConfigSources['environment'],
+): Generator<[ConfigKey, { value: unknown; source: string }]> {
+  for (const [name, text] of Object.entries(environment)) {
+    if (!name.startsWith('PALISADE_') || name === 'PALISADE_CONFIG' || text === undefined) continue;
+    const key = knownKey(name, configKeys, environmentVariableOf, 'environment');
+    yield [key, { value: key === 'policies' ? text.split(':') : text, source: `environment ${name}` }];
+  }
+}
+
+function knownKey(
+  given: string,
+  keys: readonly ConfigKey[],
+  spell: (key: ConfigKey) => string,
+  source: string,
+): ConfigKey {
+  const exact = keys.find((key) => spell(key) === given);
+  if (exact !== undefined) return exact;
+  const nearest = keys
+    .map((key) => ({ key, distance: editDistance(spell(key).toLowerCase(), given.toLowerCase()) }))
+    .sort((first, second) => first.distance - second.distance)[0];
+  const suggestion = nearest !== undefined && nearest.distance <= 4 ? `; did you mean ${spell(nearest.key)}?` : '';
+  throw new ConfigError(given, source, `is no setting${suggestion}`);
+}
+
+/** Levenshtein's distance, in one row. */
+function editDistance(first: string, second: string): number {
+  let row = Array.from({ length: second.length + 1 }, (_, place) => place);
+  for (let i = 1; i <= first.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= second.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (first[i - 1] === second[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[second.length] ?? 0;
+}
