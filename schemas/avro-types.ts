@@ -33,14 +33,35 @@ function bigintLong(): avro.Type {
   });
 }
 
+/**
+ * Avro's `bytes` from any Uint8Array: avsc 5 takes Buffers alone, since its writer calls Buffer's `copy`. It has no public
+ * way to say so; the two methods are named as in lib/types.js of 5.7.9, and a test holds them.
+ */
+class AnyBytesType extends avro.types.BytesType {
+  _check(value: unknown, _flags: unknown, hook?: (value: unknown, type: avro.Type) => void): boolean {
+    const valid = value instanceof Uint8Array;
+    if (!valid) hook?.(value, this);
+    return valid;
+  }
+
+  _write(tap: { writeBytes(bytes: Buffer): void }, value: unknown): void {
+    if (!(value instanceof Uint8Array)) throw new TypeError(`invalid "bytes": ${typeof value}`);
+    tap.writeBytes(Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+  }
+}
+
 function build(): ReadonlyMap<string, avro.Type> {
   const registry: Record<string, avro.Type> = {};
   for (const schema of avroSchemas) {
     avro.Type.forSchema(schema as avro.Schema, {
       registry,
       wrapUnions: false,
-      typeHook: (part: avro.Schema) =>
-        typeof part === 'object' && 'javaScript' in part && part['javaScript'] === 'bigint' ? bigintLong() : undefined,
+      typeHook: (part: avro.Schema) => {
+        if (part === 'bytes') return new AnyBytesType();
+        return typeof part === 'object' && 'javaScript' in part && part['javaScript'] === 'bigint'
+          ? bigintLong()
+          : undefined;
+      },
     });
   }
   return new Map(Object.entries(registry));

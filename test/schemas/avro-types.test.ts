@@ -31,3 +31,14 @@ test('a 64-bit field keeps values beyond 2^53 as bigint and is an ordinary long 
   t.is(type.decode(bytes).gaps[0]?.toTimeNs, 6n);
   t.true(JSON.stringify(type.type.schema()).includes('"long"'));
 });
+
+test('bytes are any Uint8Array, a view of a larger one too', (t) => {
+  const type = avroTypeOf('dead-letters');
+  const deadLetter = { topic: 'raw-events', partition: 0, offset: 1, key: 'n', stage: 'enricher', reason: 'no' };
+  const bytes = new Uint8Array([9, 255, 0, 10, 9]).subarray(1, 4);
+  t.deepEqual([...type.decode(type.encode({ ...deadLetter, bytes })).bytes], [255, 0, 10]);
+  t.true(type.type.isValid({ ...deadLetter, bytes }));
+  t.throws(() => type.encode({ ...deadLetter, bytes: 'text' as unknown as Uint8Array }), {
+    message: /invalid "bytes"/,
+  });
+});
