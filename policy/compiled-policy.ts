@@ -1,0 +1,107 @@
+import type { RuleReference } from '../schemas/generated.ts';
+import type { Posture, Rule } from './model.ts';
+import type { Hits, PathTrie } from './path-trie.ts';
+import type { ByteString, ResolvedLink } from './root-links.ts';
+
+/** All rules that apply to one target, ready to be judged by. Made by `compile`; read by `judge`. */
+export interface CompiledPolicy {
+  readonly process: CompiledRules;
+  readonly file: CompiledRules;
+  readonly links: readonly ResolvedLink[];
+}
+
+/** The rules of one target and dimension as flat arrays. A rule's number is its rank: 0 is the most specific. */
+export interface CompiledRules {
+  /** Paths and directories in both forms of the root's links; values are rule numbers. */
+  readonly paths: PathTrie;
+  /** KubeArmor's execname: last components, as exact entries. */
+  readonly names: PathTrie;
+  /** Executables that rules name as sources, in both forms, as exact entries; values are source numbers. */
+  readonly sources: PathTrie;
+  readonly rules: RuleTable;
+  /** Whether some rule is an Allow: the dimension is then an allow-list. */
+  readonly isAllowList: boolean;
+  readonly posture: Posture;
+  /** Entries of Block and Audit rules, for paths of which only the end is known. */
+  readonly tailEntries: readonly TailEntry[];
+  readonly scratch: Scratch;
+}
+
+/** One way in which a Block or Audit rule covers paths. A name has `kind` name and no `/` in `bytes`. */
+export interface TailEntry {
+  readonly kind: 'exact' | 'directory' | 'recursive' | 'name';
+  readonly bytes: ByteString;
+  readonly rule: number;
+}
+
+/** What is known of each rule, by its number. */
+export interface RuleTable {
+  readonly named: readonly NamedRule[];
+  /** 0 Allow, 1 Audit, 2 Block. */
+  readonly actions: Uint8Array;
+  /** See conditions.ts. */
+  readonly conditions: Uint8Array;
+  /** Rule → first place in `sourceNumbers`; one more at the end. A rule without any applies to every source. */
+  readonly sourceStarts: Uint32Array;
+  /** Sorted within a rule. */
+  readonly sourceNumbers: Uint32Array;
+  /** Arguments that the rule's condition names; `undefined`: no condition. */
+  readonly arguments: readonly (ReadonlySet<ByteString> | undefined)[];
+  /**
+   * For an Allow its class (rules that excuse the same Blocks), for a Block its class (rules that the same Allows excuse);
+   * for an Audit 0. Both from 0.
+   */
+  readonly classes: Uint32Array;
+  /** Class of Allows → first place in `lifts`; one more at the end. */
+  readonly liftStarts: Uint32Array;
+  /** Classes of Blocks to which an Allow of the class is a true exception. */
+  readonly lifts: Uint32Array;
+  readonly blockClasses: number;
+}
+
+export const actionNumbers = { Allow: 0, Audit: 1, Block: 2 } as const;
+
+/** What a verdict says of a rule. */
+export interface NamedRule {
+  readonly reference: RuleReference;
+  readonly rule: Rule;
+}
+
+/** What judging writes to while it works; nothing of it lasts from act to act but the counter that makes old marks void. */
+export interface Scratch {
+  readonly hits: Hits;
+  /** Rule → the last stamp under which it was found to apply. */
+  readonly appliedAt: Float64Array;
+  /** Class of Blocks → the last stamp under which an exception applied. */
+  readonly liftedAt: Float64Array;
+  /** Rises by one a resource; a double holds 2^53 of them. */
+  stamp: number;
+}
+
+/** Figures that grow linearly in the rules; for status and tests. */
+export interface CompiledSize {
+  readonly rules: number;
+  /** Nodes of all tries. */
+  readonly states: number;
+  /** Pairs of a class of Allows and a class of Blocks to which it is an exception. */
+  readonly lifts: number;
+  /** Bytes of the flat arrays. */
+  readonly tableBytes: number;
+}
+
+export function sizeOf(compiled: CompiledPolicy): CompiledSize {
+  const size = { rules: 0, states: 0, lifts: 0, tableBytes: 0 };
+  for (const { paths, names, sources, rules } of [compiled.process, compiled.file]) {
+    size.rules += rules.named.length;
+    size.lifts += rules.lifts.length;
+    const tries = [paths, names, sources];
+    for (const trie of tries) size.states += trie.labels.length;
+    const { actions, conditions, sourceStarts, sourceNumbers, classes, liftStarts, lifts } = rules;
+    const arrays = [actions, conditions, sourceStarts, sourceNumbers, classes, liftStarts, lifts];
+    for (const trie of tries) {
+      arrays.push(trie.labels, trie.firstChild, trie.accepts, trie.acceptStarts, trie.values);
+    }
+    for (const array of arrays) size.tableBytes += array.byteLength;
+  }
+  return size;
+}
