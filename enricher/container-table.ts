@@ -16,25 +16,25 @@ export interface ContainerEntry {
 export class ContainerTable {
   /** Descriptors forgotten although a process was in their container. */
   evicted = 0;
-  readonly #entries = new Map<bigint, ContainerEntry>();
-  readonly #slots: number;
+  readonly #slots: Map<bigint, ContainerEntry>[];
   readonly #order: EvictionOrder;
   readonly #changed = new Set<bigint>();
   #removed: bigint[] = [];
 
   constructor(options: { readonly slots: number; readonly order: EvictionOrder }) {
-    this.#slots = options.slots;
+    this.#slots = Array.from({ length: options.slots }, () => new Map<bigint, ContainerEntry>());
     this.#order = options.order;
   }
 
   /** Takes a descriptor over, if it is not older than what is known. */
   put(session: bigint, descriptor: ContainerDescriptor): void {
-    const known = this.#entries.get(descriptor.cgroupId);
+    const slot = this.#slotOf(descriptor.cgroupId);
+    const known = slot.get(descriptor.cgroupId);
     if (known !== undefined) {
       if (session < known.session) return;
       if (session === known.session && descriptor.version <= known.descriptor.version) return;
     }
-    this.#entries.set(descriptor.cgroupId, {
+    slot.set(descriptor.cgroupId, {
       session,
       order: known?.order ?? this.#order.take(),
       descriptor: copyOf(descriptor),
@@ -44,35 +44,39 @@ export class ContainerTable {
 
   /** What is in force for a container's cgroup (0: the host). */
   get(cgroupId: bigint): ContainerDescriptor | undefined {
-    return this.#entries.get(cgroupId)?.descriptor;
+    return this.#slotOf(cgroupId).get(cgroupId)?.descriptor;
   }
 
   /** Forgets what is beyond the limit; `used` are the cgroups with processes. To three quarters, so that it is rare. */
   trim(used: () => ReadonlySet<bigint>): void {
-    if (this.#entries.size <= maxContainers) return;
+    let size = 0;
+    for (const slot of this.#slots) size += slot.size;
+    if (size <= maxContainers) return;
     const inUse = used();
-    const oldestFirst = [...this.#entries].sort(([, first], [, second]) => first.order - second.order);
-    for (const idle of [true, false]) {
-      for (const [cgroupId] of oldestFirst) {
-        if (this.#entries.size <= (maxContainers * 3) / 4) return;
-        if (cgroupId === 0n || inUse.has(cgroupId) === idle || !this.#entries.delete(cgroupId)) continue;
-        if (!idle) this.evicted += 1;
-        this.#changed.delete(cgroupId);
-        this.#removed.push(cgroupId);
-      }
+    const oldestFirst = this.#slots.flatMap((slot) => [...slot.values()]).sort(byOrder);
+    const isInUse = ({ descriptor: { cgroupId } }: ContainerEntry): boolean => cgroupId === 0n || inUse.has(cgroupId);
+    const candidates = [...oldestFirst.filter((entry) => !isInUse(entry)), ...oldestFirst.filter(isInUse)];
+    for (const entry of candidates.slice(0, size - (maxContainers * 3) / 4)) {
+      const { cgroupId } = entry.descriptor;
+      if (isInUse(entry)) this.evicted += 1;
+      this.#slotOf(cgroupId).delete(cgroupId);
+      this.#changed.delete(cgroupId);
+      this.#removed.push(cgroupId);
     }
   }
 
   /** What changed since the last call, and everything of `slot`. */
   takeState(slot: number): { readonly entries: readonly ContainerEntry[]; readonly removed: readonly bigint[] } {
-    const entries = [...this.#entries.values()].filter(
-      ({ descriptor }) => this.#changed.has(descriptor.cgroupId) || this.#slotOf(descriptor.cgroupId) === slot,
-    );
-    entries.sort((first, second) => first.order - second.order);
+    const share = this.#slots[slot];
+    const entries = [...(share?.values() ?? [])];
+    for (const cgroupId of this.#changed) {
+      const entry = share?.has(cgroupId) === true ? undefined : this.#slotOf(cgroupId).get(cgroupId);
+      if (entry !== undefined) entries.push(entry);
+    }
     const removed = this.#removed;
     this.#changed.clear();
     this.#removed = [];
-    return { entries, removed };
+    return { entries: entries.sort(byOrder), removed };
   }
 
   /** The inverse of `takeState`. */
@@ -81,18 +85,23 @@ export class ContainerTable {
     readonly entries: readonly ContainerEntry[];
     readonly removed: readonly bigint[];
   }): void {
-    for (const cgroupId of [...this.#entries.keys()]) {
-      if (this.#slotOf(cgroupId) === state.slot) this.#entries.delete(cgroupId);
-    }
-    for (const cgroupId of state.removed) this.#entries.delete(cgroupId);
+    this.#slots[state.slot]?.clear();
+    for (const cgroupId of state.removed) this.#slotOf(cgroupId).delete(cgroupId);
     for (const entry of state.entries) {
-      this.#entries.set(entry.descriptor.cgroupId, { ...entry, descriptor: copyOf(entry.descriptor) });
+      const { cgroupId } = entry.descriptor;
+      this.#slotOf(cgroupId).set(cgroupId, { ...entry, descriptor: copyOf(entry.descriptor) });
     }
   }
 
-  #slotOf(cgroupId: bigint): number {
-    return Number(BigInt.asUintN(64, cgroupId) % BigInt(this.#slots));
+  #slotOf(cgroupId: bigint): Map<bigint, ContainerEntry> {
+    const slot = this.#slots[Number(BigInt.asUintN(64, cgroupId) % BigInt(this.#slots.length))];
+    if (slot === undefined) throw new Error(`a container table has no slot for cgroup ${cgroupId}`);
+    return slot;
   }
+}
+
+function byOrder(first: ContainerEntry, second: ContainerEntry): number {
+  return first.order - second.order;
 }
 
 /** `descriptor` with what Kubernetes says of the container, which is about names and labels only. */

@@ -219,9 +219,8 @@ export class ProcessTree {
   }
 
   #slotOf(hostPid: number): Map<string, ProcessNode> {
-    // Both operands are non-negative where the kernel is honest; a negative pid of a dishonest node finds slot 0.
-    const slot = this.#slots[hostPid % this.#slots.length] ?? this.#slots[0];
-    if (slot === undefined) throw new Error('a process tree has at least one slot');
+    const slot = this.#slots[hostPid % this.#slots.length];
+    if (slot === undefined) throw new Error(`a process tree has no slot for pid ${hostPid}`);
     return slot;
   }
 
@@ -273,9 +272,7 @@ export class ProcessTree {
         },
       );
     // A dishonest node might name a descendant as the parent: the walk to the root must end.
-    for (let above: ProcessNode | undefined = parent; above !== undefined; above = above.parent) {
-      if (above === node) return;
-    }
+    if (node.children > 0 && isWithin(parent, node)) return;
     this.#link(node, parent);
   }
 
@@ -311,6 +308,12 @@ export class ProcessTree {
     parent.children -= 1;
     if (parent.children === 0) this.#becomeLeaf(parent);
   }
+}
+
+/** Whether `node` is `above` or below it. */
+function isWithin(node: ProcessNode, above: ProcessNode): boolean {
+  for (let one: ProcessNode | undefined = node; one !== undefined; one = one.parent) if (one === above) return true;
+  return false;
 }
 
 function keyOf(hostPid: number, startTimeNs: bigint): string {

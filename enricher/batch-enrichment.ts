@@ -1,0 +1,165 @@
+import type {
+  Ancestry,
+  CommandLine,
+  ContainerDescriptor,
+  EnrichedEventBatch,
+  ProcessContext,
+  RawEvent,
+  RawEventBatch,
+} from '../schemas/generated.ts';
+import type { SessionCoverage } from './coverage.ts';
+import type { NodeState } from './node-state.ts';
+import type { ProcessNode } from './process-tree.ts';
+
+/**
+ * One raw batch on its way to an enriched one. Work is done by process context, of which a batch has far fewer than rows; a
+ * context is resolved at its first row, so its ancestry is what was true there.
+ */
+export class BatchEnrichment {
+  readonly #batch: RawEventBatch;
+  readonly #node: NodeState;
+  readonly #session: SessionCoverage;
+  readonly #workload: (descriptor: ContainerDescriptor) => ContainerDescriptor;
+  /** By context: its process in the tree. */
+  readonly #nodes: (ProcessNode | undefined)[];
+  readonly #processContainers: number[];
+  readonly #processAncestries: number[];
+  readonly #processCommandLines: number[];
+  readonly #containers: ContainerDescriptor[] = [];
+  readonly #ancestries: Ancestry[] = [];
+  readonly #commandLines: CommandLine[] = [];
+  readonly #containerIndexes = new Map<bigint, number>();
+  readonly #ancestryIndexes = new Map<string, number>();
+  readonly #commandLineIndexes = new Map<string, number>();
+
+  constructor(
+    batch: RawEventBatch,
+    options: {
+      readonly node: NodeState;
+      readonly session: SessionCoverage;
+      readonly workload: (descriptor: ContainerDescriptor) => ContainerDescriptor;
+    },
+  ) {
+    this.#batch = batch;
+    this.#node = options.node;
+    this.#session = options.session;
+    this.#workload = options.workload;
+    const count = batch.processes.length;
+    this.#nodes = new Array<ProcessNode | undefined>(count).fill(undefined);
+    this.#processContainers = new Array<number>(count).fill(-1);
+    this.#processAncestries = new Array<number>(count).fill(-1);
+    this.#processCommandLines = new Array<number>(count).fill(-1);
+  }
+
+  /** Takes the batch's rows into the node's state, in their order. */
+  run(): EnrichedEventBatch {
+    const batch = this.#batch;
+    const events: RawEvent[] = [];
+    let highest = batch.baseTimeNs;
+    let highestOffset = 0;
+    for (const event of batch.events) {
+      // What /proc told has no sequence, changes nothing when it comes twice, and never alerts.
+      if (event.cpu >= 0 && !this.#session.accept(event.cpu, event.sequence, event.operation)) continue;
+      events.push(event);
+      if (event.timeNs > highestOffset) highestOffset = event.timeNs;
+      this.#take(event);
+    }
+    highest += BigInt(highestOffset);
+    if (highest > this.#node.eventTimeNs) this.#node.eventTimeNs = highest;
+    return {
+      raw: events.length === batch.events.length ? batch : { ...batch, events },
+      containers: this.#containers,
+      processContainers: this.#processContainers,
+      ancestries: this.#ancestries,
+      processAncestries: this.#processAncestries,
+      commandLines: this.#commandLines,
+      processCommandLines: this.#processCommandLines,
+      eventTimeNs: this.#node.eventTimeNs,
+    };
+  }
+
+  #take(event: RawEvent): void {
+    const context = this.#batch.processes[event.process];
+    if (context === undefined || context.hostPid < 0) return;
+    const known = this.#nodes[event.process];
+    const node = known ?? this.#node.tree.observe(context, this.#batch.strings);
+    this.#nodes[event.process] = node;
+    switch (event.operation) {
+      case 'exec':
+      case 'existing':
+        this.#takeArguments(event, node);
+        break;
+      case 'fork':
+        this.#takeFork(event, node);
+        break;
+      case 'exit':
+        this.#node.tree.exit(node);
+        break;
+      case 'open':
+      case 'connect':
+      case 'unknown':
+        break;
+    }
+    if (known === undefined) this.#resolve(event.process, context, node);
+  }
+
+  #takeArguments(event: RawEvent, node: ProcessNode): void {
+    const exec = this.#batch.execs[event.exec];
+    if (exec === undefined || event.returnValue < 0) return;
+    const values = exec.arguments.map((index) => this.#batch.strings[index] ?? new Uint8Array(0));
+    this.#node.tree.setArguments(node, values, exec.argumentsTruncated);
+  }
+
+  #takeFork(event: RawEvent, node: ProcessNode): void {
+    if (event.childHostPid <= 0 || event.returnValue < 0) return;
+    const startTimeNs = this.#batch.baseTimeNs + BigInt(event.childStartTimeNs);
+    if (event.childHostPid === node.hostPid && startTimeNs === node.startTimeNs) return;
+    this.#node.tree.fork(node, { hostPid: event.childHostPid, startTimeNs });
+  }
+
+  #resolve(index: number, context: ProcessContext, node: ProcessNode): void {
+    this.#processContainers[index] = this.#containerIndex(context.containerCgroupId);
+    this.#processAncestries[index] = this.#ancestryIndex(context, node);
+    this.#processCommandLines[index] = this.#commandLineIndex(node);
+  }
+
+  #containerIndex(cgroupId: bigint): number {
+    let index = this.#containerIndexes.get(cgroupId);
+    if (index === undefined) {
+      const descriptor = this.#node.containers.get(cgroupId);
+      index = descriptor === undefined ? -1 : this.#containers.push(this.#workload(descriptor)) - 1;
+      this.#containerIndexes.set(cgroupId, index);
+    }
+    return index;
+  }
+
+  #ancestryIndex(context: ProcessContext, node: ProcessNode): number {
+    const { parent } = node;
+    const sameParent = parent?.hostPid === context.hostPpid && parent.startTimeNs === context.parentStartTimeNs;
+    // What the kernel said of the parent holds where that is still the one that made the process.
+    const parentExecutable = sameParent ? this.#batch.strings[context.parentExecutable] : undefined;
+    const key = `${node.parentHostPid}/${node.parentStartTimeNs}/${sameParent ? context.parentExecutable : -1}`;
+    let index = this.#ancestryIndexes.get(key);
+    if (index === undefined) {
+      index = this.#ancestries.push(this.#node.tree.ancestry(node, parentExecutable)) - 1;
+      this.#ancestryIndexes.set(key, index);
+    }
+    return index;
+  }
+
+  #commandLineIndex(node: ProcessNode): number {
+    if (node.arguments === undefined) return -1;
+    // By content: whether two processes share one array must not show, it is otherwise after a restart.
+    const key = `${node.argumentsTruncated}\0${node.arguments.map((bytes) => latin1(bytes)).join('\0')}`;
+    let index = this.#commandLineIndexes.get(key);
+    if (index === undefined) {
+      index = this.#commandLines.push({ arguments: node.arguments, truncated: node.argumentsTruncated }) - 1;
+      this.#commandLineIndexes.set(key, index);
+    }
+    return index;
+  }
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}

@@ -1,0 +1,238 @@
+import type {
+  Coverage,
+  CpuState,
+  Gap,
+  Operation,
+  OperationCoverage,
+  RawEventBatch,
+  SessionState,
+} from '../schemas/generated.ts';
+import { SequenceWindow } from './sequence-window.ts';
+
+type OperationCounts = { -readonly [Field in keyof OperationCoverage]: OperationCoverage[Field] };
+
+/** What came of one session of one node, what the kernel says there was, and hence what is missing. */
+export class SessionCoverage {
+  readonly bootId: string;
+  readonly session: bigint;
+  readonly cpus = new Map<number, SequenceWindow>();
+  readonly #operations = new Map<Operation, OperationCounts>();
+  readonly #changed = new Set<SequenceWindow>();
+  #lastBatch = 0;
+  #lastBatchTimeNs: bigint;
+  #coveredBatch = 0;
+  #coveredTimeNs: bigint;
+  #lostReported = 0;
+  #ended = false;
+
+  constructor(bootId: string, session: bigint) {
+    this.bootId = bootId;
+    this.session = session;
+    this.#lastBatchTimeNs = session;
+    this.#coveredTimeNs = session;
+  }
+
+  /** Whether the row `sequence` of `cpu` comes for the first time. */
+  accept(cpu: number, sequence: number, operation: Operation): boolean {
+    const window = this.#window(cpu);
+    this.#changed.add(window);
+    if (!window.accept(sequence)) return false;
+    this.#countsOf(operation).received += 1;
+    return true;
+  }
+
+  /** Takes over the numbers of a batch whose rows were accepted; tells the gaps that follow from them. */
+  close(batch: RawEventBatch): Gap[] {
+    const gaps: Gap[] = [];
+    if (batch.batch > this.#lastBatch + 1) {
+      gaps.push({
+        reason: 'unknown',
+        fromTimeNs: this.#lastBatchTimeNs,
+        toTimeNs: batch.baseTimeNs,
+        lost: null,
+        detail: `batches ${this.#lastBatch + 1} to ${batch.batch - 1} never came`,
+      });
+    }
+    if (batch.batch > this.#lastBatch) {
+      this.#lastBatch = batch.batch;
+      this.#lastBatchTimeNs = batch.baseTimeNs;
+    }
+    if (batch.counters.length > 0) {
+      const dropped = this.#takeCounters(batch) - lostBy(batch.gaps, ['ringFull', 'recursion']);
+      if (dropped > 0) gaps.push(this.#gap(batch, 'ringFull', dropped, 'the kernel had no room for them'));
+    }
+    this.#lostReported += lostBy(batch.gaps, ['ringLost']);
+    if (batch.sessionEnded) {
+      this.#ended = true;
+      const lost = this.#sum('submitted') - this.#sum('received') - this.#lostReported;
+      if (lost > 0) {
+        this.#lostReported += lost;
+        gaps.push(this.#gap(batch, 'ringLost', lost, this.#whatIsLost()));
+      }
+    }
+    return gaps;
+  }
+
+  /** The coverage record of the span since the last one. */
+  report(
+    batch: RawEventBatch,
+    facts: {
+      readonly gaps: readonly Gap[];
+      readonly eventTimeNs: bigint;
+      readonly evictedProcesses: number;
+      readonly evictedContainers: number;
+    },
+  ): Coverage {
+    const fromTimeNs = this.#coveredTimeNs;
+    const firstBatch = Math.min(this.#coveredBatch + 1, batch.batch);
+    this.#coveredTimeNs = facts.eventTimeNs > fromTimeNs ? facts.eventTimeNs : fromTimeNs;
+    this.#coveredBatch = this.#lastBatch;
+    return {
+      nodeId: batch.nodeId,
+      bootId: this.bootId,
+      session: this.session,
+      origin: batch.origin,
+      fromTimeNs,
+      toTimeNs: this.#coveredTimeNs,
+      wallClockOffsetNs: batch.wallClockOffsetNs,
+      firstBatch,
+      lastBatch: this.#lastBatch,
+      cpus: [...this.cpus.values()]
+        .sort((first, second) => first.cpu - second.cpu)
+        .map(({ cpu, highest, received, repeated }) => ({
+          cpu,
+          highestSequence: highest,
+          received,
+          repeated,
+          missing: highest - received,
+        })),
+      operations: this.#sortedOperations(),
+      gaps: [...batch.gaps, ...facts.gaps],
+      sessionEnded: batch.sessionEnded,
+      evictedProcesses: facts.evictedProcesses,
+      evictedContainers: facts.evictedContainers,
+    };
+  }
+
+  /** What is no CPU's, for a state record. */
+  state(): SessionState {
+    return {
+      bootId: this.bootId,
+      session: this.session,
+      lastBatch: this.#lastBatch,
+      lastBatchTimeNs: this.#lastBatchTimeNs,
+      coveredBatch: this.#coveredBatch,
+      coveredTimeNs: this.#coveredTimeNs,
+      lostReported: this.#lostReported,
+      ended: this.#ended,
+      operations: this.#sortedOperations(),
+    };
+  }
+
+  /** The CPUs that changed since the last call, and those whose number modulo `slots` is `slot`. */
+  takeCpuStates(sessionIndex: number, slot: number, slots: number): CpuState[] {
+    const states = [...this.cpus.values()]
+      .filter((window) => this.#changed.has(window) || window.cpu % slots === slot)
+      .sort((first, second) => first.cpu - second.cpu)
+      .map((window) => ({
+        session: sessionIndex,
+        cpu: window.cpu,
+        highest: window.highest,
+        received: window.received,
+        repeated: window.repeated,
+        window: window.windowBytes(),
+      }));
+    this.#changed.clear();
+    return states;
+  }
+
+  /** The inverse of `state`; CPUs stay as they are. */
+  restore(state: SessionState): void {
+    this.#lastBatch = state.lastBatch;
+    this.#lastBatchTimeNs = state.lastBatchTimeNs;
+    this.#coveredBatch = state.coveredBatch;
+    this.#coveredTimeNs = state.coveredTimeNs;
+    this.#lostReported = state.lostReported;
+    this.#ended = state.ended;
+    this.#operations.clear();
+    for (const counts of state.operations) this.#operations.set(counts.operation, { ...counts });
+  }
+
+  /** The inverse of `takeCpuStates` for one CPU. */
+  restoreCpu(state: CpuState): void {
+    const window = new SequenceWindow(state.cpu);
+    window.highest = state.highest;
+    window.received = state.received;
+    window.repeated = state.repeated;
+    window.restoreWindow(state.window);
+    this.cpus.set(state.cpu, window);
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  #window(cpu: number): SequenceWindow {
+    let window = this.cpus.get(cpu);
+    if (window === undefined) {
+      window = new SequenceWindow(cpu);
+      this.cpus.set(cpu, window);
+    }
+    return window;
+  }
+
+  #countsOf(operation: Operation): OperationCounts {
+    let counts = this.#operations.get(operation);
+    if (counts === undefined) {
+      counts = { operation, seen: 0, filtered: 0, collapsed: 0, submitted: 0, dropped: 0, received: 0 };
+      this.#operations.set(operation, counts);
+    }
+    return counts;
+  }
+
+  /** Replaces the kernel's figures by newer ones; returns by how much the dropped ones grew. */
+  #takeCounters(batch: RawEventBatch): number {
+    const before = this.#sum('dropped');
+    for (const counts of this.#operations.values()) {
+      counts.seen = counts.filtered = counts.submitted = counts.dropped = 0;
+    }
+    for (const counter of batch.counters) {
+      const counts = this.#countsOf(counter.operation);
+      counts.seen += counter.seen;
+      counts.filtered += counter.filtered;
+      counts.submitted += counter.submitted;
+      counts.dropped += counter.dropped;
+    }
+    return this.#sum('dropped') - before;
+  }
+
+  #sum(figure: 'submitted' | 'received' | 'dropped'): number {
+    let sum = 0;
+    for (const counts of this.#operations.values()) sum += counts[figure];
+    return sum;
+  }
+
+  #whatIsLost(): string {
+    const parts = this.#sortedOperations()
+      .filter(({ submitted, received }) => submitted !== received)
+      .map(({ operation, submitted, received }) => `${operation} ${submitted - received}`);
+    return `submitted by the kernel and never received: ${parts.join(', ')}`;
+  }
+
+  #gap(batch: RawEventBatch, reason: 'ringFull' | 'ringLost', lost: number, detail: string): Gap {
+    return { reason, fromTimeNs: this.#coveredTimeNs, toTimeNs: batch.baseTimeNs, lost, detail };
+  }
+
+  #sortedOperations(): OperationCoverage[] {
+    return [...this.#operations.values()]
+      .map((counts) => ({ ...counts }))
+      .sort((first, second) => (first.operation < second.operation ? -1 : 1));
+  }
+}
+
+/** How many rows the gaps of these reasons account for. */
+function lostBy(gaps: readonly Gap[], reasons: readonly Gap['reason'][]): number {
+  let lost = 0;
+  for (const gap of gaps) if (reasons.includes(gap.reason)) lost += gap.lost ?? 0;
+  return lost;
+}
