@@ -35,6 +35,8 @@ export interface InputBatch {
   readonly partition: number;
   /** Records of the inputs, and changes of the tables at the place where they take effect. */
   readonly records: readonly LogRecord[];
+  /** How many records of the inputs were there already when this batch was cut and are not in it: the lag behind it. */
+  readonly waiting: number;
   /**
    * Publishes `outputs` and commits this batch's offsets, both or neither; each output is stamped with the table
    * positions given with it. Throws `FENCED` where the partition has another owner by now.
@@ -62,6 +64,8 @@ export interface OffsetRange {
 export interface AssignedPartition {
   readonly partition: number;
   readonly signal: AbortSignal;
+  /** Where the predecessor had the tables; the first batches bring them there. Every table of the options is named. */
+  readonly tablePositions: TablePositions;
   /** What this partition's processor wrote to its state topic, up to what the predecessor committed; before the first batch. */
   restore(topic: TopicName): AsyncIterable<LogRecord>;
   /** What a predecessor intended and did not commit: the first batch is then exactly it, whatever a timer says. */
@@ -80,7 +84,10 @@ export interface ConsumeOptions {
   readonly topics: readonly TopicName[];
   /** Compacted topics of one partition that every instance reads whole (Kafka Streams: global tables). */
   readonly tables: readonly TopicName[];
+  /** Ends ownership at once: `batches()` ends, and what was not committed comes again. */
   readonly signal: AbortSignal;
+  /** When it aborts, `batches()` ends by itself once all that is in the inputs by then has been handed out. */
+  readonly drain?: AbortSignal;
 }
 
 export interface ReadOptions {
@@ -98,7 +105,10 @@ export interface EventLog extends AsyncDisposable {
    * fsynced). Order holds for each key; nothing is promised across keys or topics. All of one call or nothing.
    */
   append(records: readonly OutputRecord[]): Promise<void>;
-  /** Calls `own` once per assigned partition, concurrently; resolves after `signal`, when every call has returned. */
+  /**
+   * Calls `own` once per assigned partition, concurrently; resolves after `signal` or `drain`, when every call has
+   * returned. The group's positions count for retention from its first call on.
+   */
   consume(options: ConsumeOptions, own: (partition: AssignedPartition) => Promise<void>): Promise<void>;
   /** Reads without a group and commits nothing: recording, tailing, status; in other processes too. */
   read(options: ReadOptions): AsyncIterable<LogRecord>;

@@ -36,6 +36,11 @@ export interface TopicDefinition {
   /** What a record's key is, in words. */
   readonly key: string;
   readonly cleanupPolicy: CleanupPolicy;
+  /**
+   * Of a compacted topic, whether a replaced version is kept as long as raw-events keep theirs, so that history can be
+   * judged again. Not so for a processor's state, which serves a restart alone.
+   */
+  readonly keepsVersions: boolean;
   /** Who may write it, in words. */
   readonly writtenBy: string;
 }
@@ -50,7 +55,7 @@ export const topics: Readonly<Record<TopicName, TopicDefinition>> = {
   alerts: topic('alerts', 'Alert', 'node id', 'delete', 'matcher'),
   coverage: topic('coverage', 'Coverage', 'node id', 'delete', 'enricher; any runner for its own losses'),
   'dead-letters': topic('dead-letters', 'DeadLetter', 'source topic', 'delete', 'any runner'),
-  'enricher-state': topic('enricher-state', 'EnricherState', 'node id/slot', 'compact', 'enricher'),
+  'enricher-state': topic('enricher-state', 'EnricherState', 'node id/slot', 'compact', 'enricher', false),
 };
 
 export const topicNames = Object.keys(topics) as readonly TopicName[];
@@ -61,6 +66,7 @@ function topic(
   key: string,
   cleanupPolicy: CleanupPolicy,
   writtenBy: string,
+  keepsVersions = cleanupPolicy === 'compact',
 ): TopicDefinition {
-  return { name, valueType, key, cleanupPolicy, writtenBy };
+  return { name, valueType, key, cleanupPolicy, keepsVersions, writtenBy };
 }

@@ -1,0 +1,182 @@
+import type avro from 'avsc';
+
+/** Where a value stops being one of its schema, and why. */
+export class MalformedAvro extends Error {
+  readonly bytePosition: number;
+
+  constructor(reason: string, bytePosition: number) {
+    super(reason);
+    this.bytePosition = bytePosition;
+  }
+}
+
+/** Walks one value from `position` on and returns where it ends. Throws `MalformedAvro`. */
+export type BoundsCheck = (bytes: Uint8Array, position: number) => number;
+
+/**
+ * Makes a check that bytes are a value of `type`, to be run before avsc decodes them. avsc trusts the counts of arrays
+ * and maps: ten bytes that announce 2^31 items cost it minutes and gigabytes (`ArrayType.prototype._read` in
+ * `mtth/avsc:lib/types.js`), and it looks at the end only whether it read too far. The check takes time proportional to
+ * the bytes, allocates nothing, and knows where it stopped.
+ *
+ * Binary encoding: Avro 1.11 specification, "Binary Encoding". Items without bytes (null, empty records) are refused
+ * in arrays, since their number would not be bounded by the bytes.
+ */
+export function boundsCheckOf(type: avro.Type): BoundsCheck {
+  return compile(type, new Map());
+}
+
+function compile(type: avro.Type, known: Map<avro.Type, BoundsCheck>): BoundsCheck {
+  const before = known.get(type);
+  if (before !== undefined) return before;
+  // A record may contain itself: what it needs of itself is looked up when it runs.
+  known.set(type, (bytes, position) => made(bytes, position));
+  const made = compileKind(type, known);
+  known.set(type, made);
+  return made;
+}
+
+function compileKind(type: avro.Type, known: Map<avro.Type, BoundsCheck>): BoundsCheck {
+  // Logical types are of the kind of what is below them. avsc's type declarations lack these classes' properties, each
+  // of which is there for its own kind.
+  const shape = type as unknown as {
+    readonly typeName: string;
+    readonly underlyingType?: avro.Type;
+    readonly fields?: readonly { readonly type: avro.Type }[];
+    readonly symbols?: readonly string[];
+    readonly itemsType: avro.Type;
+    readonly valuesType: avro.Type;
+    readonly types?: readonly avro.Type[];
+    readonly size?: number;
+  };
+  if (shape.underlyingType !== undefined) return compile(shape.underlyingType, known);
+  switch (shape.typeName) {
+    case 'null':
+      return (_bytes, position) => position;
+    case 'boolean':
+      return checkBoolean;
+    case 'int':
+    case 'long':
+    case 'abstract:long':
+      return skipVarint;
+    case 'float':
+      return fixedCheck(4);
+    case 'double':
+      return fixedCheck(8);
+    case 'fixed':
+      return fixedCheck(shape.size ?? 0);
+    case 'bytes':
+    case 'string':
+      return skipLengthPrefixed;
+    case 'enum':
+      return indexCheck('enum symbol', shape.symbols?.length ?? 0);
+    case 'record':
+      return recordCheck((shape.fields ?? []).map((field) => compile(field.type, known)));
+    case 'union:wrapped':
+    case 'union:unwrapped':
+      return unionCheck((shape.types ?? []).map((branch) => compile(branch, known)));
+    case 'array':
+      return blocksCheck(compile(shape.itemsType, known));
+    case 'map': {
+      const value = compile(shape.valuesType, known);
+      return blocksCheck((bytes, position) => value(bytes, skipLengthPrefixed(bytes, position)));
+    }
+    default:
+      throw new Error(`no bounds check for Avro type ${shape.typeName}`);
+  }
+}
+
+function recordCheck(fields: readonly BoundsCheck[]): BoundsCheck {
+  return (bytes, start) => {
+    let position = start;
+    for (const field of fields) position = field(bytes, position);
+    return position;
+  };
+}
+
+function unionCheck(branches: readonly BoundsCheck[]): BoundsCheck {
+  return (bytes, position) => {
+    const branch = branches[readLong(bytes, position)];
+    if (branch === undefined) throw new MalformedAvro('no such union branch', position);
+    return branch(bytes, skipVarint(bytes, position));
+  };
+}
+
+function indexCheck(what: string, count: number): BoundsCheck {
+  return (bytes, position) => {
+    const index = readLong(bytes, position);
+    if (index < 0 || index >= count) throw new MalformedAvro(`no such ${what}`, position);
+    return skipVarint(bytes, position);
+  };
+}
+
+/** Blocks of arrays and maps: count and items, or a negative count, the block's size and items; ended by a 0. */
+function blocksCheck(item: BoundsCheck): BoundsCheck {
+  return (bytes, start) => {
+    let position = start;
+    for (;;) {
+      const countAt = position;
+      const count = readLong(bytes, position);
+      position = skipVarint(bytes, position);
+      if (count === 0) return position;
+      if (count < 0) position = skipVarint(bytes, position);
+      const items = Math.abs(count);
+      if (items > bytes.length - position) {
+        throw new MalformedAvro(`${items} items announced, ${bytes.length - position} bytes left`, countAt);
+      }
+      for (let place = 0; place < items; place++) {
+        const end = item(bytes, position);
+        if (end === position) throw new MalformedAvro('an item without bytes', position);
+        position = end;
+      }
+    }
+  };
+}
+
+function fixedCheck(size: number): BoundsCheck {
+  return (bytes, position) => {
+    if (size > bytes.length - position) throw new MalformedAvro('the value ends early', position);
+    return position + size;
+  };
+}
+
+function checkBoolean(bytes: Uint8Array, position: number): number {
+  const byte = bytes[position];
+  if (byte !== 0 && byte !== 1) throw new MalformedAvro('a boolean is neither 0 nor 1', position);
+  return position + 1;
+}
+
+function skipLengthPrefixed(bytes: Uint8Array, position: number): number {
+  const length = readLong(bytes, position);
+  const start = skipVarint(bytes, position);
+  if (length < 0 || length > bytes.length - start) {
+    throw new MalformedAvro(`${length} bytes announced, ${bytes.length - start} left`, position);
+  }
+  return start + length;
+}
+
+/** 64 bits in groups of 7. */
+const maxVarintBytes = 10;
+
+function skipVarint(bytes: Uint8Array, start: number): number {
+  for (let position = start; position < start + maxVarintBytes; position++) {
+    const byte = bytes[position];
+    if (byte === undefined) throw new MalformedAvro('the value ends early', position);
+    if (byte < 0x80) return position + 1;
+  }
+  throw new MalformedAvro('a number of more than ten bytes', start);
+}
+
+/** Zig-zag: even numbers are positive. A double is exact enough: nothing here is compared above the message's length. */
+function readLong(bytes: Uint8Array, start: number): number {
+  let value = 0;
+  let scale = 1;
+  for (let position = start; position < start + maxVarintBytes; position++) {
+    const byte = bytes[position];
+    if (byte === undefined) throw new MalformedAvro('the value ends early', position);
+    value += (byte & 0x7f) * scale;
+    if (byte < 0x80) return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+    scale *= 128;
+  }
+  throw new MalformedAvro('a number of more than ten bytes', start);
+}

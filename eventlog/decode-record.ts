@@ -1,0 +1,37 @@
+import type { LogRecord } from './event-log.ts';
+import { RecordError } from './errors.ts';
+import type { StoredRecord } from './log-store.ts';
+import type { WireFormat } from './wire-format.ts';
+
+/**
+ * The record as readers see it. The value is decoded when it is first asked for, and once; asking for one that cannot
+ * be read throws `RecordError`, each time.
+ */
+export function decodeRecord(stored: StoredRecord, format: WireFormat): LogRecord {
+  const { topic, offset, key, timestampMs, tablePositions } = stored;
+  const place = { topic, partition: 0, offset };
+  let value: LogRecord['value'];
+  let decoded = stored.value === undefined;
+  const record = {
+    ...place,
+    key,
+    timestampMs,
+    tablePositions,
+    get value() {
+      if (!decoded && stored.value !== undefined) {
+        if (!stored.intact) {
+          throw new RecordError('the stored bytes do not match their checksum: the disk or the file was damaged', {
+            ...place,
+            bytes: stored.value,
+            bytePosition: undefined,
+          });
+        }
+        value = format.decode(topic, stored.value, place);
+        decoded = true;
+      }
+      return value;
+    },
+  };
+  // `topic` and `value` belong together because the format decodes by topic; the compiler cannot see that.
+  return record as LogRecord;
+}

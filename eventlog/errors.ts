@@ -1,0 +1,46 @@
+import { PalisadeError, type PalisadeErrorOptions } from '../runtime/errors.ts';
+import type { TopicName } from '../schemas/topics.ts';
+
+/** The log could not do what was asked, or another process owns it. */
+export class EventLogError extends PalisadeError {
+  constructor(
+    code: 'EVENT_LOG_FAILED' | 'EVENT_LOG_OWNED' | 'FENCED',
+    message: string,
+    options: PalisadeErrorOptions = {},
+  ) {
+    super(code, message, options);
+  }
+}
+
+export interface RecordErrorOptions extends PalisadeErrorOptions {
+  readonly topic: TopicName;
+  readonly partition: number;
+  readonly offset: number;
+  /** Where in `bytes` reading stopped; `undefined` where the whole is wrong (a checksum). */
+  readonly bytePosition: number | undefined;
+  /** The value as the log has it. */
+  readonly bytes: Uint8Array;
+}
+
+/** A record that is there and cannot be read. The runner makes a dead letter of it. */
+export class RecordError extends PalisadeError {
+  readonly topic: TopicName;
+  readonly partition: number;
+  readonly offset: number;
+  readonly bytePosition: number | undefined;
+  readonly bytes: Uint8Array;
+
+  constructor(reason: string, options: RecordErrorOptions) {
+    const place = options.bytePosition === undefined ? '' : ` at byte ${options.bytePosition}`;
+    super(
+      'RECORD_UNREADABLE',
+      `cannot read the record at ${options.topic}/${options.partition} offset ${options.offset}${place}: ${reason}`,
+      options,
+    );
+    this.topic = options.topic;
+    this.partition = options.partition;
+    this.offset = options.offset;
+    this.bytePosition = options.bytePosition;
+    this.bytes = options.bytes;
+  }
+}

@@ -1,0 +1,77 @@
+import { retry } from '../runtime/retry.ts';
+import { deadLetter, unreadable } from './dead-letter.ts';
+import type { AssignedPartition, InputBatch, LogRecord, StampedOutput } from './event-log.ts';
+import { untilItSucceeds, type StageContext } from './stage-context.ts';
+import type { Processor, ProcessorStage } from './stage.ts';
+import { TableTracker } from './table-tracker.ts';
+
+/** Runs a processor stage until `context.signal` or `context.drain`: restore, then process and commit batch by batch. */
+export async function runProcessor(stage: ProcessorStage, context: StageContext): Promise<void> {
+  const { log, signal, drain } = context;
+  const options = { group: stage.name, topics: stage.inputs, tables: stage.tables, signal, drain };
+  await log.consume(options, (partition) => new ProcessorLoop(stage, context, partition).run());
+}
+
+class ProcessorLoop {
+  readonly #stage: ProcessorStage;
+  readonly #context: StageContext;
+  readonly #partition: AssignedPartition;
+  readonly #processor: Processor;
+  readonly #tables: TableTracker;
+  #outputs: StampedOutput[] = [];
+
+  constructor(stage: ProcessorStage, context: StageContext, partition: AssignedPartition) {
+    this.#stage = stage;
+    this.#context = context;
+    this.#partition = partition;
+    this.#processor = stage.createProcessor(partition.partition);
+    this.#tables = new TableTracker(stage.tables, partition.tablePositions);
+  }
+
+  async run(): Promise<void> {
+    for (const topic of this.#stage.state) {
+      for await (const record of this.#partition.restore(topic)) {
+        if (this.#isReadable(record)) this.#processor.restore(record);
+      }
+    }
+    for await (const batch of this.#partition.batches()) {
+      const startedMs = performance.now();
+      this.#context.metrics.received(batch);
+      for (const record of batch.records) this.#handle(record);
+      await this.#commit(batch);
+      this.#context.metrics.batchTook((performance.now() - startedMs) / 1000);
+    }
+  }
+
+  #handle(record: LogRecord): void {
+    // A table's position moves on past a change that nobody can read.
+    if (this.#tables.isTable(record.topic)) {
+      this.#tables.changed(record);
+      if (this.#isReadable(record)) this.#processor.update(record);
+      return;
+    }
+    if (!this.#isReadable(record)) return;
+    const tablePositions = this.#tables.under(record);
+    for (const output of this.#processor.process(record)) this.#outputs.push({ record: output, tablePositions });
+  }
+
+  /** Whether the processor can be given it; if not, its dead letter is committed with this batch, or the first one. */
+  #isReadable(record: LogRecord): boolean {
+    const error = unreadable(record);
+    if (error === undefined) return true;
+    const { logger, metrics } = this.#context;
+    logger.error({ err: error }, 'a record cannot be read and goes to dead-letters');
+    metrics.failed(error);
+    metrics.dropped(record.topic, 'unreadable');
+    const options = { stage: this.#stage.name, reason: error.message, bytes: error.bytes };
+    this.#outputs.push({ record: deadLetter(record, options), tablePositions: this.#tables.under(record) });
+    return false;
+  }
+
+  async #commit(batch: InputBatch): Promise<void> {
+    const outputs = this.#outputs;
+    this.#outputs = [];
+    await retry(() => batch.commit(outputs), untilItSucceeds(this.#context, 'committing a batch'));
+    this.#context.metrics.sent(outputs.map(({ record }) => record));
+  }
+}

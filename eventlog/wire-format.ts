@@ -1,0 +1,121 @@
+import type avro from 'avsc';
+import { avroTypeOf } from '../schemas/avro-types.ts';
+import type { TopicName, TopicValues } from '../schemas/topics.ts';
+import { boundsCheckOf, MalformedAvro, type BoundsCheck } from './avro-bounds.ts';
+import { RecordError } from './errors.ts';
+
+/*
+ * Avro single-object encoding (Avro 1.11 specification, "Single-object encoding"):
+ *
+ *     byte   0    1    2 ............ 9   10 ...
+ *          0xC3 0x01  fingerprint, LE     the value, binary encoding
+ *
+ * The fingerprint is CRC-64-AVRO of the schema's parsing canonical form.
+ */
+const headerBytes = 10;
+
+/** Where a value was read, for the error that names it. */
+export interface RecordPlace {
+  readonly topic: TopicName;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** How values cross a log. Another framing (Kafka's, with a registry's ids) is another object of this shape. */
+export interface WireFormat {
+  /** Encodes and frames. Throws a TypeError that names the field where `value` does not fit the topic's schema. */
+  encode<Topic extends TopicName>(topic: Topic, value: TopicValues[Topic]): Uint8Array;
+  /** Frames what is Avro binary of the topic's schema already. */
+  frame(topic: TopicName, encoded: Uint8Array): Uint8Array;
+  /** Takes off the frame and decodes, in time proportional to the bytes, whatever they are. Throws `RecordError`. */
+  decode<Topic extends TopicName>(topic: Topic, bytes: Uint8Array, place: RecordPlace): TopicValues[Topic];
+}
+
+interface TopicFormat {
+  readonly header: Uint8Array;
+  readonly check: BoundsCheck;
+  readonly encode: (value: unknown) => Uint8Array;
+  readonly decode: (bytes: Uint8Array) => unknown;
+}
+
+/** The format of the embedded and the memory log. A topic's fingerprint is computed when it is first used. */
+export function createSingleObjectFormat(): WireFormat {
+  const formats = new Map<TopicName, TopicFormat>();
+  const of = (topic: TopicName): TopicFormat => {
+    let format = formats.get(topic);
+    if (format === undefined) {
+      format = formatOf(topic);
+      formats.set(topic, format);
+    }
+    return format;
+  };
+  const frame = (topic: TopicName, encoded: Uint8Array): Uint8Array => {
+    const framed = new Uint8Array(headerBytes + encoded.length);
+    framed.set(of(topic).header);
+    framed.set(encoded, headerBytes);
+    return framed;
+  };
+  return {
+    frame,
+    encode: (topic, value) => frame(topic, of(topic).encode(value)),
+    decode: <Topic extends TopicName>(topic: Topic, bytes: Uint8Array, place: RecordPlace) =>
+      decode(of(topic), bytes, place) as TopicValues[Topic],
+  };
+}
+
+function formatOf(topic: TopicName): TopicFormat {
+  const avroType = avroTypeOf(topic);
+  const header = new Uint8Array(headerBytes);
+  header.set([0xc3, 0x01]);
+  new DataView(header.buffer).setBigUint64(2, fingerprintOf(avroType.type), true);
+  return {
+    header,
+    check: boundsCheckOf(avroType.type),
+    encode: (value) => {
+      try {
+        return avroType.type.toBuffer(value);
+      } catch (cause) {
+        throw new TypeError(`a value for ${topic} does not fit its schema: ${String(cause)}`, { cause });
+      }
+    },
+    decode: (bytes) => avroType.decode(bytes),
+  };
+}
+
+function decode(format: TopicFormat, bytes: Uint8Array, place: RecordPlace): unknown {
+  const unreadable = (reason: string, bytePosition: number | undefined, cause?: unknown): RecordError =>
+    new RecordError(reason, { ...place, bytes, bytePosition, cause });
+  for (let position = 0; position < headerBytes; position++) {
+    if (bytes[position] === format.header[position]) continue;
+    throw position < 2
+      ? unreadable('it does not begin as Avro single-object encoding does', position)
+      : unreadable('it was written with a schema that this version does not know', 2);
+  }
+  try {
+    const end = format.check(bytes, headerBytes);
+    if (end !== bytes.length) throw new MalformedAvro(`${bytes.length - end} bytes follow the value`, end);
+    return format.decode(bytes.subarray(headerBytes));
+  } catch (cause) {
+    // What the check let pass avsc may still refuse: a long beyond 2^53 where a number is expected.
+    if (cause instanceof MalformedAvro) throw unreadable(cause.message, cause.bytePosition, cause);
+    throw unreadable(String(cause), undefined, cause);
+  }
+}
+
+/** CRC-64-AVRO of the parsing canonical form, which is what avsc's `schema()` gives by default. */
+export function fingerprintOf(type: avro.Type): bigint {
+  return crc64Avro(Buffer.from(JSON.stringify(type.schema()), 'utf8'));
+}
+
+/** The Rabin fingerprint of Avro 1.11, "Schema Fingerprints". Bit by bit: it runs once a schema. */
+export function crc64Avro(bytes: Uint8Array): bigint {
+  const empty = 0xc15d213aa4d7a795n;
+  let fingerprint = empty;
+  for (const byte of bytes) {
+    fingerprint ^= BigInt(byte);
+    for (let bit = 0; bit < 8; bit++) {
+      fingerprint = (fingerprint >> 1n) ^ (fingerprint & 1n ? empty : 0n);
+    }
+  }
+  return fingerprint;
+}
