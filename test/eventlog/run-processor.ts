@@ -17,8 +17,13 @@ export async function runProcessors(
   await using log = new MemoryEventLog();
   for (const record of records) await log.append([record]);
   // Told to drain from the start: it handles what is there and returns.
-  await runStages(stages, log, { logger: createLogger({ level: 'silent' }), metrics: new Metrics() }, AbortSignal.abort());
-  return recordsOf(
+  await runStages(
+    stages,
+    log,
+    { logger: createLogger({ level: 'silent' }), metrics: new Metrics() },
+    AbortSignal.abort(),
+  );
+  return await recordsOf(
     log,
     stages.flatMap((stage) => stage.outputs),
   );
