@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * System calls: arguments are read when a call returns, from the registers that it was entered with. The kernel keeps
+ * them, the user's pages have just been read, and a call that the tracer of a process changed is seen as it was made.
+ */
+#ifndef PALISADE_SYSCALL_BPF_H
+#define PALISADE_SYSCALL_BPF_H
+
+/* Numbers of arch/x86/entry/syscalls/syscall_{64,32}.tbl. */
+#define NR_OPEN 2
+#define NR_CONNECT 42
+#define NR_EXECVE 59
+#define NR_CREAT 85
+#define NR_OPENAT 257
+#define NR_EXECVEAT 322
+#define NR_OPENAT2 437
+#define NR32_OPEN 5
+#define NR32_CREAT 8
+#define NR32_EXECVE 11
+#define NR32_OPENAT 295
+#define NR32_EXECVEAT 358
+#define NR32_CONNECT 362
+#define NR32_OPENAT2 437
+/* Calls by number in one table. x32's begin at 0x40000000 and are in none: Debian's kernel has them off by default. */
+#define SYSCALLS_MAX 512
+
+#define TS_COMPAT 0x0002 /* arch/x86/include/asm/thread_info.h: entered by the 32-bit way */
+#define AT_EMPTY_PATH 0x1000
+
+/* A call that a signal ended before it began its act; the kernel starts it again or gives EINTR (linux/errno.h). */
+#define ERESTARTSYS 512
+#define ERESTART_RESTARTBLOCK 516
+#define EINTR 4
+
+static __always_inline bool is_compat(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+}
+
+/* Argument `place` (from 0, a constant) of the call that has these registers. */
+static __always_inline __u64 syscall_argument(struct pt_regs *regs, bool compat, int place)
+{
+	if (compat) {
+		switch (place) {
+		case 0:
+			return (__u32)regs->bx;
+		case 1:
+			return (__u32)regs->cx;
+		case 2:
+			return (__u32)regs->dx;
+		case 3:
+			return (__u32)regs->si;
+		default:
+			return (__u32)regs->di;
+		}
+	}
+	switch (place) {
+	case 0:
+		return regs->di;
+	case 1:
+		return regs->si;
+	case 2:
+		return regs->dx;
+	case 3:
+		return regs->r10;
+	default:
+		return regs->r8;
+	}
+}
+
+/* What the caller gets to see. */
+static __always_inline long visible_result(long result)
+{
+	return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK ? -EINTR : result;
+}
+
+/* The number of the call in the 64-bit table. */
+static __always_inline __s32 syscall_number(struct pt_regs *regs, bool compat)
+{
+	if (!compat)
+		return regs->orig_ax;
+	switch (regs->orig_ax) {
+	case NR32_OPEN:
+		return NR_OPEN;
+	case NR32_CREAT:
+		return NR_CREAT;
+	case NR32_EXECVE:
+		return NR_EXECVE;
+	case NR32_EXECVEAT:
+		return NR_EXECVEAT;
+	case NR32_OPENAT:
+		return NR_OPENAT;
+	case NR32_OPENAT2:
+		return NR_OPENAT2;
+	case NR32_CONNECT:
+		return NR_CONNECT;
+	default:
+		return -1;
+	}
+}
+
+#endif
