@@ -1,3 +1,9 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { KernelError } from './kernel-error.ts';
+
 /** What the monitor counted in one session, by CPU and operation: figure `cpu * operations + operation`. */
 export interface MonitorStatistics {
   readonly cpus: number;
@@ -77,8 +83,16 @@ export interface Monitor extends AsyncDisposable {
   /** Of this session. */
   statistics(): MonitorStatistics;
   helperFailures(): readonly HelperFailure[];
-  /** Leaves out the file and network acts of this very process from now on; never those of its children. */
-  registerSelf(): void;
+  /**
+   * Leaves out the file and network acts of a process of the pipeline from now on; never those of its children. `hostPid`: in
+   * the initial pid namespace; default: this process.
+   */
+  registerProcess(hostPid?: number): void;
+  /**
+   * A predecessor's last figures are written down: removes its pins. False while its ring holds something that is not read and
+   * released. One that is not finished is found again by the next start.
+   */
+  finishPredecessor(session: bigint): boolean;
   setOperationEnabled(operation: MonitorOperation, enabled: boolean): void;
   /** Leaves out what a container does; 0n: the host. What it does is still counted. */
   setTargetEnabled(containerCgroupId: bigint, enabled: boolean): void;
@@ -91,4 +105,190 @@ export interface Monitor extends AsyncDisposable {
   detach(): void;
   /** Detaches. Pins of this session are removed where its ring is empty and given back, else left to the next start. */
   close(): Promise<void>;
+}
+
+/** Bytes of a block. */
+const blockBytesMax = 1 << 20;
+/**
+ * How long events may gather before they are read, in ms: the programs wake nobody up, since a wake-up an event would cost more
+ * than the event. At a million events a second of 300 bytes, 1.5 MB gather.
+ */
+const gatherMs = 5;
+/** Bits of enum palisade_operation. */
+const operationBit: Readonly<Record<MonitorOperation, number>> = { fork: 2, exec: 3, exit: 4, open: 5, connect: 6 };
+const mapNames: readonly string[] = ['containers', 'registered'] satisfies readonly MonitorMapName[];
+
+/** addon.cc's class. Checks nothing. */
+interface NativeMonitor {
+  session(): bigint;
+  predecessors(): readonly MonitorPredecessor[];
+  discarded(): readonly DiscardedSession[];
+  readBlock(limit: number): { session: bigint; block: bigint; bytes: Uint8Array } | undefined;
+  releaseBlock(session: bigint, block: bigint): void;
+  finishPredecessor(session: bigint): boolean;
+  statistics(): MonitorStatistics;
+  helperFailures(): readonly HelperFailure[];
+  setOperationsOff(bits: number): void;
+  setTargetOff(containerCgroupId: bigint, off: boolean): void;
+  mapLookup(map: string, key: Uint8Array): Uint8Array | undefined;
+  mapUpdate(map: string, key: Uint8Array, value: Uint8Array): void;
+  mapDelete(map: string, key: Uint8Array): boolean;
+  mapEntries(map: string): readonly (readonly [Uint8Array, Uint8Array])[];
+  detach(): void;
+  close(): void;
+}
+interface NativeAddon {
+  initialize(kernelError: typeof KernelError): void;
+  readonly Monitor: new (options: {
+    readonly pinDirectory: string;
+    readonly ringBytes: number;
+    readonly unifiedHierarchy: boolean;
+    readonly operationsOff: number;
+  }) => NativeMonitor;
+}
+
+/** The package's root: this file runs from native/ or from dist/native/. */
+function addonFile(): string {
+  const here = import.meta.dirname;
+  const candidates = [join(here, 'build/palisade.node'), join(here, '../../native/build/palisade.node')];
+  const found = candidates.find((file) => existsSync(file));
+  if (found === undefined) {
+    throw new KernelError('The native addon is not built: run `npm run build`.', {
+      errno: 2,
+      program: '',
+      complaint: '',
+      remedy: 'npm run build',
+    });
+  }
+  return found;
+}
+
+function bitsOf(operations: readonly MonitorOperation[]): number {
+  return operations.reduce((bits, operation) => bits | (1 << operationBit[operation]), 0);
+}
+
+function checkOptions(options: MonitorOptions): void {
+  if (!options.pinDirectory.startsWith('/')) {
+    throw new TypeError(`pinDirectory must be an absolute path, got "${options.pinDirectory}"`);
+  }
+  const { ringBytes } = options;
+  // The kernel wants a power of two and whole pages (kernel/bpf/ringbuf.c, ringbuf_map_alloc); 2^30 is beyond any use.
+  if (!Number.isInteger(ringBytes) || ringBytes < 4096 || ringBytes > 2 ** 30 || (ringBytes & (ringBytes - 1)) !== 0) {
+    throw new RangeError(`ringBytes must be a power of two from 4096 to 2^30, got ${ringBytes}`);
+  }
+}
+
+/** Start time of a process in clock ticks since boot (proc(5), /proc/PID/stat, field 22). */
+function startTicks(hostPid: number): bigint {
+  const stat = readFileSync(`/proc/${hostPid}/stat`, 'latin1');
+  // The second field is the name in parentheses and may hold anything; the third begins behind the last one.
+  const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  if (ticks === undefined) throw new TypeError(`/proc/${hostPid}/stat has no start time`);
+  return BigInt(ticks);
+}
+
+/**
+ * Loads the programs and attaches them. Throws KernelError: without privileges, on a kernel that refuses a program, where another
+ * monitor uses the directory, or where it is not on a bpf file system. Blocks this thread for about 0.2 s.
+ */
+export function openMonitor(options: MonitorOptions): Monitor {
+  checkOptions(options);
+  const addon = createRequire(import.meta.url)(addonFile()) as NativeAddon;
+  addon.initialize(KernelError);
+  let operationsOff = bitsOf(options.operationsOff ?? []);
+  const native = new addon.Monitor({
+    pinDirectory: options.pinDirectory,
+    ringBytes: options.ringBytes,
+    unifiedHierarchy: options.hierarchy === 'v2',
+    operationsOff,
+  });
+  let state: 'attached' | 'detached' | 'closed' = 'attached';
+  let isRead = false;
+
+  const checkMap = (map: MonitorMapName): void => {
+    if (!mapNames.includes(map)) throw new TypeError(`no map "${map}": one of ${mapNames.join(', ')}`);
+  };
+
+  async function* blocks(signal: AbortSignal): AsyncGenerator<MonitorBlock, void, undefined> {
+    if (isRead) throw new TypeError('the blocks of this monitor are being read already');
+    isRead = true;
+    try {
+      while (!signal.aborted && state !== 'closed') {
+        // Asked before reading: what a detached ring does not have now, it will never have.
+        const isFinal = state === 'detached';
+        const read = native.readBlock(blockBytesMax);
+        if (read !== undefined) {
+          const { session, block, bytes } = read;
+          yield {
+            session,
+            bytes,
+            release: () => {
+              native.releaseBlock(session, block);
+            },
+          };
+          // A full block: more waits already.
+          if (bytes.length > blockBytesMax / 2) continue;
+        } else if (isFinal) {
+          return;
+        }
+        if (!isFinal) await sleep(gatherMs);
+      }
+    } finally {
+      isRead = false;
+    }
+  }
+
+  const monitor: Monitor = {
+    session: native.session(),
+    predecessors: native.predecessors(),
+    discarded: native.discarded(),
+    blocks,
+    statistics: () => native.statistics(),
+    helperFailures: () => native.helperFailures(),
+    registerProcess(hostPid = process.pid) {
+      const key = new Uint8Array(4);
+      new DataView(key.buffer).setUint32(0, hostPid, true);
+      const value = new Uint8Array(8);
+      new DataView(value.buffer).setBigUint64(0, startTicks(hostPid), true);
+      native.mapUpdate('registered', key, value);
+    },
+    finishPredecessor: (session) => native.finishPredecessor(session),
+    setOperationEnabled(operation, enabled) {
+      operationsOff = enabled ? operationsOff & ~bitsOf([operation]) : operationsOff | bitsOf([operation]);
+      native.setOperationsOff(operationsOff);
+    },
+    setTargetEnabled(containerCgroupId, enabled) {
+      native.setTargetOff(containerCgroupId, !enabled);
+    },
+    mapLookup(map, key) {
+      checkMap(map);
+      return native.mapLookup(map, key);
+    },
+    mapUpdate(map, key, value) {
+      checkMap(map);
+      native.mapUpdate(map, key, value);
+    },
+    mapDelete(map, key) {
+      checkMap(map);
+      return native.mapDelete(map, key);
+    },
+    mapEntries(map) {
+      checkMap(map);
+      return native.mapEntries(map);
+    },
+    detach() {
+      if (state !== 'attached') return;
+      native.detach();
+      state = 'detached';
+    },
+    close() {
+      if (state !== 'closed') {
+        state = 'closed';
+        native.close();
+      }
+      return Promise.resolve();
+    },
+    [Symbol.asyncDispose]: () => monitor.close(),
+  };
+  return monitor;
 }
