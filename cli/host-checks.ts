@@ -1,0 +1,74 @@
+import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { packageRoot } from './package-root.ts';
+
+/** BPF_FS_MAGIC, include/uapi/linux/magic.h. */
+const bpfFileSystemMagic = 0xcafe4a11;
+/** tp_btf (5.5), ring buffer (5.8), task storage in tracing programs (5.11); the oldest series that is looked after: 5.15. */
+const oldestKernel = { major: 5, minor: 15 };
+
+/** One thing that watching this machine's kernel needs. */
+export interface HostCheck {
+  readonly name: string;
+  /** What there is, or what is missing and how to get it; a sentence. */
+  readonly detail: string;
+  readonly holds: boolean;
+}
+
+/** Everything that watching the kernel needs, in the order in which a person would put it right. Changes nothing. */
+export function checkHost(pinDirectory: string): readonly HostCheck[] {
+  return [checkPlatform(), checkRoot(), checkKernel(), checkBtf(), checkPinDirectory(pinDirectory), checkAddon()];
+}
+
+function check(name: string, holds: boolean, there: string, missing: string): HostCheck {
+  return { name, holds, detail: holds ? there : missing };
+}
+
+function checkPlatform(): HostCheck {
+  const holds = process.platform === 'linux';
+  return check('Linux', holds, os.machine(), `This is ${process.platform}; eBPF is Linux's.`);
+}
+
+function checkRoot(): HostCheck {
+  return check(
+    'root',
+    process.getuid?.() === 0,
+    'running as root',
+    'Loading eBPF programs needs root: run it with sudo.',
+  );
+}
+
+function checkKernel(): HostCheck {
+  const [major = 0, minor = 0] = os.release().split('.').map(Number);
+  const holds = major > oldestKernel.major || (major === oldestKernel.major && minor >= oldestKernel.minor);
+  return check('kernel', holds, os.release(), `Kernel ${os.release()} is older than 5.15.`);
+}
+
+function checkBtf(): HostCheck {
+  const file = '/sys/kernel/btf/vmlinux';
+  const missing = `The kernel has no type information (${file}): it must be built with CONFIG_DEBUG_INFO_BTF.`;
+  return check('BTF', existsSync(file), file, missing);
+}
+
+function checkPinDirectory(pinDirectory: string): HostCheck {
+  let folder = pinDirectory;
+  while (!existsSync(folder) && folder !== '/') folder = path.dirname(folder);
+  const holds = statfsSync(folder).type === bpfFileSystemMagic;
+  const missing = `${pinDirectory} is on no BPF file system: mount -t bpf bpf /sys/fs/bpf`;
+  return check('BPF file system', holds, folder, missing);
+}
+
+function checkAddon(): HostCheck {
+  const file = path.join(packageRoot(), 'native/build/Release/palisade.node');
+  return check('native addon', existsSync(file), file, 'The addon is not built: `npm run setup` says what it lacks.');
+}
+
+/** v1, v2 or hybrid, as systemd names the layouts of /sys/fs/cgroup. */
+export function cgroupLayout(): string {
+  const mounts = readFileSync('/proc/mounts', 'utf8');
+  const v1 = / cgroup [^\n]*\bpids\b/u.test(mounts);
+  const v2 = /^\S+ \S+ cgroup2 /mu.test(mounts);
+  if (v1 && v2) return 'hybrid';
+  return v2 ? 'v2' : v1 ? 'v1' : 'none';
+}
