@@ -27,6 +27,10 @@ export class ChangeNotice {
     }
   }
 
+  isWaitedFor(): boolean {
+    return this.#waiting.size > 0;
+  }
+
   wakeAll(): void {
     for (const waiter of [...this.#waiting]) waiter.wake();
   }

@@ -65,20 +65,24 @@ export interface GroupState {
   readonly intended: OffsetRange | undefined;
 }
 
-export interface LogStore {
-  /** Resolves when written. In the order of the calls. */
-  write(request: WriteRequest): Promise<void>;
+/** The part of a store that reading without a group needs. */
+export interface ReadableStore {
   /** From `from` on, at least one record where there is one, until they pass `maxBytes`. Synchronous: short statements. */
   fetch(topic: TopicName, from: number, maxBytes: number): Fetched;
   /** The last record of each key that is no tombstone, in order of offset, above `after`; until they pass `maxBytes`. */
   fetchLatest(topic: TopicName, after: number, maxBytes: number): Fetched;
   /** Lowest offset that is still there or will be, and the next one. */
   bounds(topic: TopicName): { readonly low: number; readonly next: number };
-  groupState(group: string): GroupState;
   /** The sequence that the next record of the log will get. */
   end(): number;
   /** Resolves after the next write to one of `topics`, or when `signal` aborts or the store closes. */
   changed(topics: readonly TopicName[], signal: AbortSignal): Promise<void>;
+}
+
+export interface LogStore extends ReadableStore {
+  /** Resolves when written. In the order of the calls. */
+  write(request: WriteRequest): Promise<void>;
+  groupState(group: string): GroupState;
   /** Waits for what is being written. */
   close(): Promise<void>;
 }

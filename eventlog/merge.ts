@@ -1,7 +1,7 @@
 import type { TopicName } from '../schemas/topics.ts';
 import type { TablePositions } from './event-log.ts';
 import { EventLogError } from './errors.ts';
-import type { LogStore, StoredRecord } from './log-store.ts';
+import type { ReadableStore, StoredRecord } from './log-store.ts';
 
 /** How much of one topic is read in one go. Small enough not to hold up the event loop: about a millisecond. */
 const fetchBytes = 1 << 20;
@@ -15,11 +15,11 @@ class Cursor {
   knownBelow = 0;
   /** The topic's next offset when it was last looked at. */
   next: number;
-  readonly #store: LogStore;
+  readonly #store: ReadableStore;
   #buffer: readonly StoredRecord[] = [];
   #index = 0;
 
-  constructor(store: LogStore, topic: TopicName, position: number) {
+  constructor(store: ReadableStore, topic: TopicName, position: number) {
     this.#store = store;
     this.topic = topic;
     this.position = position;
@@ -81,9 +81,9 @@ export interface MergeOptions {
 export class Merge {
   readonly #inputs: readonly Cursor[];
   readonly #tables: readonly Cursor[];
-  readonly #store: LogStore;
+  readonly #store: ReadableStore;
 
-  constructor(store: LogStore, options: MergeOptions) {
+  constructor(store: ReadableStore, options: MergeOptions) {
     this.#store = store;
     this.#inputs = [...options.inputs].map(([topic, position]) => new Cursor(store, topic, position));
     this.#tables = [...options.tables].map(([topic, position]) => new Cursor(store, topic, position));

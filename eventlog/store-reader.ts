@@ -1,12 +1,12 @@
 import type { TopicName } from '../schemas/topics.ts';
 import { decodeRecord } from './decode-record.ts';
 import type { LogRecord, ReadOptions } from './event-log.ts';
-import type { LogStore } from './log-store.ts';
+import type { ReadableStore } from './log-store.ts';
 import { Merge } from './merge.ts';
 import type { WireFormat } from './wire-format.ts';
 
 /** `EventLog.read` on a store: the topics merged in the order of the log. Where it begins is decided now. */
-export function readStore(store: LogStore, format: WireFormat, options: ReadOptions): AsyncIterable<LogRecord> {
+export function readStore(store: ReadableStore, format: WireFormat, options: ReadOptions): AsyncIterable<LogRecord> {
   const positions = new Map<TopicName, number>();
   for (const topic of options.topics) {
     const { low, next } = store.bounds(topic);
@@ -19,7 +19,7 @@ export function readStore(store: LogStore, format: WireFormat, options: ReadOpti
 }
 
 async function* records(
-  store: LogStore,
+  store: ReadableStore,
   format: WireFormat,
   options: ReadOptions,
   positions: ReadonlyMap<TopicName, number>,
@@ -36,7 +36,7 @@ async function* records(
 
 /** `EventLog.table` on a store. */
 export function tableOfStore(
-  store: LogStore,
+  store: ReadableStore,
   format: WireFormat,
   topic: TopicName,
 ): { readonly records: readonly LogRecord[]; readonly position: number } {

@@ -1,0 +1,183 @@
+import assert from 'node:assert';
+import { closeSync, fdatasync, fdatasyncSync, openSync } from 'node:fs';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import Database from 'better-sqlite3';
+import type { TopicName } from '../schemas/topics.ts';
+import type { Retention } from './retention.ts';
+import { databasePath, openForWriting, type Durability } from './sqlite-layout.ts';
+import { SqliteWriter } from './sqlite-writer.ts';
+import type { PackedRequest, WriteOutcome, WriterCommand, WriterNotice } from './write-protocol.ts';
+
+/** What the writer's thread is started with. */
+export interface WriterOptions {
+  readonly directory: string;
+  readonly durability: Durability;
+  readonly retention: Retention;
+}
+
+/** A transaction takes this many requests at most, so that the first of them is not kept waiting. */
+const maxRequests = 256;
+/** And about this many bytes of values, for the same reason: some ten milliseconds. */
+const maxBytes = 8 << 20;
+/** From the first unsynced transaction to the fdatasync of the WAL, with durability `group`. */
+const syncEveryMs = 50;
+
+interface Waiting {
+  readonly port: MessagePort;
+  readonly request: PackedRequest;
+}
+
+/** The writer's loop: all that waits goes into one transaction; what comes meanwhile goes into the next. */
+class WriterLoop {
+  readonly #owner: MessagePort;
+  readonly #options: WriterOptions;
+  readonly #database: Database.Database;
+  readonly #writer: SqliteWriter;
+  readonly #queue: Waiting[] = [];
+  readonly #retentionTimer: NodeJS.Timeout;
+  #walDescriptor: number | undefined;
+  #syncTimer: NodeJS.Timeout | undefined;
+  #drainScheduled = false;
+  #trimScheduled = false;
+
+  constructor(owner: MessagePort, options: WriterOptions) {
+    this.#owner = owner;
+    this.#options = options;
+    this.#database = openForWriting(options.directory, options.durability);
+    this.#writer = new SqliteWriter(this.#database);
+    this.#retentionTimer = setInterval(() => {
+      this.#scheduleTrim();
+    }, options.retention.checkEveryMs);
+    owner.on('message', (command: WriterCommand) => {
+      if (command.kind === 'serve') this.#serve(command.port);
+      else this.#close();
+    });
+  }
+
+  #serve(port: MessagePort): void {
+    port.on('message', (request: PackedRequest) => {
+      this.#queue.push({ port, request });
+      this.#scheduleDrain();
+    });
+  }
+
+  #scheduleDrain(): void {
+    if (this.#drainScheduled) return;
+    this.#drainScheduled = true;
+    // After the messages that are there already: they go into the same transaction.
+    setImmediate(() => {
+      this.#drainScheduled = false;
+      this.#drain();
+    });
+  }
+
+  #drain(): void {
+    let bytes = 0;
+    let count = 0;
+    while (count < Math.min(this.#queue.length, maxRequests) && bytes < maxBytes) {
+      bytes += this.#queue[count]?.request.values.length ?? 0;
+      count += 1;
+    }
+    const batch = this.#queue.splice(0, count);
+    if (batch.length > 0) this.#write(batch);
+    if (this.#queue.length > 0) this.#scheduleDrain();
+  }
+
+  #write(batch: readonly Waiting[]): void {
+    let errors: readonly (Error | undefined)[];
+    try {
+      errors = this.#writer.write(batch.map(({ request }) => request));
+    } catch (error) {
+      const failure = error instanceof Error ? error : new Error(String(error));
+      errors = batch.map(() => failure);
+    }
+    if (this.#options.durability === 'group') this.#sync(batch.some(({ request }) => request.durable));
+    this.#answer(batch, errors);
+  }
+
+  #answer(batch: readonly Waiting[], errors: readonly (Error | undefined)[]): void {
+    const outcomes = new Map<MessagePort, { ids: number[]; failed: WriteOutcome['failed'][number][] }>();
+    const topics = new Set<TopicName>();
+    for (const [place, { port, request }] of batch.entries()) {
+      const outcome = outcomes.get(port) ?? { ids: [], failed: [] };
+      outcomes.set(port, outcome);
+      const error = errors[place];
+      if (error === undefined) {
+        outcome.ids.push(request.id);
+        for (const { topic } of request.records) topics.add(topic);
+      } else {
+        outcome.failed.push({ id: request.id, message: error.message, retriable: mayPass(error) });
+      }
+    }
+    for (const [port, outcome] of outcomes) port.postMessage(outcome satisfies WriteOutcome);
+    if (topics.size > 0) this.#owner.postMessage({ kind: 'changed', topics: [...topics] } satisfies WriterNotice);
+  }
+
+  /** Durability `group`: `now` before the answer, else within `syncEveryMs`, beside the loop. */
+  #sync(now: boolean): void {
+    this.#walDescriptor ??= openSync(`${databasePath(this.#options.directory)}-wal`, 'r');
+    const descriptor = this.#walDescriptor;
+    if (now) fdatasyncSync(descriptor);
+    this.#syncTimer ??= setTimeout(() => {
+      this.#syncTimer = undefined;
+      fdatasync(descriptor, (error) => {
+        // What was acknowledged may not be on the disk: nothing here can repair that, so the log ends.
+        if (error !== null) throw error;
+      });
+    }, syncEveryMs);
+  }
+
+  #scheduleTrim(): void {
+    if (this.#trimScheduled) return;
+    this.#trimScheduled = true;
+    setImmediate(() => {
+      this.#trimScheduled = false;
+      // One small transaction, then whatever waits; a transaction that fails is tried again at the next look.
+      if (this.#tryTrim()) this.#scheduleTrim();
+    });
+  }
+
+  #tryTrim(): boolean {
+    try {
+      return this.#writer.trim(this.#options.retention, Date.now());
+    } catch (error) {
+      if (error instanceof Error && mayPass(error)) return false;
+      throw error;
+    }
+  }
+
+  #close(): void {
+    clearInterval(this.#retentionTimer);
+    clearTimeout(this.#syncTimer);
+    this.#trimScheduled = true;
+    while (this.#queue.length > 0) this.#drain();
+    if (this.#walDescriptor !== undefined) {
+      fdatasyncSync(this.#walDescriptor);
+      closeSync(this.#walDescriptor);
+    }
+    this.#database.pragma('wal_checkpoint(TRUNCATE)');
+    this.#database.close();
+    process.exit();
+  }
+}
+
+/** A full disk or a busy file may be otherwise a moment later. */
+function mayPass(error: Error): boolean {
+  return (
+    error instanceof Database.SqliteError &&
+    (error.code.startsWith('SQLITE_FULL') || error.code.startsWith('SQLITE_BUSY'))
+  );
+}
+
+// This file is the entry of a thread: eventlog/embedded-store.ts starts it.
+assert(parentPort !== null, 'embedded-writer runs in a worker thread');
+const owner = parentPort;
+try {
+  new WriterLoop(owner, workerData as WriterOptions);
+  owner.postMessage({ kind: 'ready' } satisfies WriterNotice);
+} catch (error) {
+  owner.postMessage({
+    kind: 'refused',
+    message: error instanceof Error ? error.message : String(error),
+  } satisfies WriterNotice);
+}

@@ -1,0 +1,103 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import Database from 'better-sqlite3';
+import { EventLogError } from './errors.ts';
+import { assertNodeSupported } from './sqlite-layout.ts';
+
+/** Who owns a log. A pid alone is not enough: it may have been given to another process since. */
+interface Owner {
+  readonly pid: number;
+  /** Clock ticks from boot to the process's start: field 22 of /proc/PID/stat (proc_pid_stat(5)). */
+  readonly startTicks: number;
+}
+
+/** A new owner writes its name right after it has the lock: this long we look for it, milliseconds. */
+const namingMs = 1000;
+
+/**
+ * The one ownership of a log's directory. What decides is a lock that the kernel holds for the process (SQLite's on
+ * `owner.lock`, an fcntl lock) and drops when it dies, however it dies: nothing is ever stale, and two who take over at
+ * once cannot both succeed. `owner.json` says whose it is, for the message to those who are refused.
+ */
+export class Ownership {
+  readonly #lock: Database.Database;
+  readonly #namePath: string;
+
+  private constructor(lock: Database.Database, namePath: string) {
+    this.#lock = lock;
+    this.#namePath = namePath;
+  }
+
+  /** Makes the directory where it is not there. Throws `EVENT_LOG_OWNED`, with the owner's pid. */
+  static async take(directory: string): Promise<Ownership> {
+    assertNodeSupported();
+    let lock: Database.Database;
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      lock = new Database(join(directory, 'owner.lock'), { timeout: 0 });
+    } catch (cause) {
+      throw new EventLogError('EVENT_LOG_FAILED', `cannot make the event log in ${directory}: ${String(cause)}`, {
+        cause,
+      });
+    }
+    const namePath = join(directory, 'owner.json');
+    try {
+      // A write lock on a database without content: one holder, and no file is written.
+      lock.exec('BEGIN IMMEDIATE');
+    } catch (cause) {
+      lock.close();
+      if (!(cause instanceof Database.SqliteError && cause.code === 'SQLITE_BUSY')) throw cause;
+      throw await owned(directory, namePath, cause);
+    }
+    const owner: Owner = { pid: process.pid, startTicks: startTicksOf(process.pid) ?? 0 };
+    const written = `${namePath}.${process.pid}`;
+    writeFileSync(written, `${JSON.stringify(owner)}\n`);
+    renameSync(written, namePath);
+    return new Ownership(lock, namePath);
+  }
+
+  release(): void {
+    rmSync(this.#namePath, { force: true });
+    this.#lock.close();
+  }
+}
+
+async function owned(directory: string, namePath: string, cause: unknown): Promise<EventLogError> {
+  let owner = liveOwner(namePath);
+  for (const until = Date.now() + namingMs; owner === undefined && Date.now() < until; owner = liveOwner(namePath)) {
+    await delay(20);
+  }
+  const who = owner === undefined ? 'another process' : `process ${owner.pid}`;
+  return new EventLogError(
+    'EVENT_LOG_OWNED',
+    `the event log in ${directory} is in use by ${who}: stop it first, or give another data directory`,
+    { cause },
+  );
+}
+
+/** The named owner, where that very process is alive. */
+function liveOwner(namePath: string): Owner | undefined {
+  let owner: unknown;
+  try {
+    owner = JSON.parse(readFileSync(namePath, 'utf8'));
+  } catch {
+    // Not there, or left empty by a machine that stopped: nobody is named.
+    return undefined;
+  }
+  if (typeof owner !== 'object' || owner === null || !('pid' in owner) || !('startTicks' in owner)) return undefined;
+  const { pid, startTicks } = owner;
+  if (typeof pid !== 'number' || typeof startTicks !== 'number') return undefined;
+  return startTicksOf(pid) === startTicks ? { pid, startTicks } : undefined;
+}
+
+function startTicksOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name, field 2, is in parentheses and may contain anything: fields are counted from the last one.
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+  } catch {
+    // No such process.
+    return undefined;
+  }
+}
