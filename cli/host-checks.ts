@@ -60,7 +60,7 @@ function checkPinDirectory(pinDirectory: string): HostCheck {
 }
 
 function checkAddon(): HostCheck {
-  const file = path.join(packageRoot(), 'native/build/Release/palisade.node');
+  const file = path.join(packageRoot(), 'native/build/palisade.node');
   return check('native addon', existsSync(file), file, 'The addon is not built: `npm run setup` says what it lacks.');
 }
 

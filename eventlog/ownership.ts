@@ -63,6 +63,11 @@ export class Ownership {
   }
 }
 
+/** Pid of the process that owns the log of `directory` now; `undefined` where nobody does. For those who only want to know. */
+export function ownerOf(directory: string): number | undefined {
+  return liveOwner(join(directory, 'owner.json'))?.pid;
+}
+
 async function owned(directory: string, namePath: string, cause: unknown): Promise<EventLogError> {
   let owner = liveOwner(namePath);
   for (const until = Date.now() + namingMs; owner === undefined && Date.now() < until; owner = liveOwner(namePath)) {
