@@ -66,8 +66,11 @@ export interface Selector {
   readonly matchExpressions: readonly Expression[];
   /** From the label `kubearmor.io/container.name`: only these containers. `undefined`: all. */
   readonly containerNames: readonly string[] | undefined;
-  /** From `kubearmor.io/hostname` and `kubearmor.io/hostnamereg`: host names in which `*` is any text. `undefined`: all. */
-  readonly hostNames: readonly string[] | undefined;
+  /**
+   * From `kubearmor.io/hostname` and `kubearmor.io/hostnamereg`, a list each: host names in which `*` is any text. One of each
+   * list must be the host's.
+   */
+  readonly hostNames: readonly (readonly string[])[];
 }
 
 /** One policy, parsed. Identified by kind, namespace and name. */

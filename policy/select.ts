@@ -25,9 +25,9 @@ export function selects(policy: Policy, target: Target): boolean {
     const name = labelOf(target, containerNameLabel);
     if (name === undefined || !containerNames.includes(name)) return false;
   }
-  if (hostNames !== undefined) {
-    const name = labelOf(target, hostNameLabel);
-    if (name === undefined || !hostNames.some((wanted) => matchesWithStars(wanted, name))) return false;
+  const hostName = labelOf(target, hostNameLabel);
+  if (!hostNames.every((list) => list.some((one) => hostName !== undefined && matchesWithStars(one, hostName)))) {
+    return false;
   }
   return true;
 }

@@ -1,0 +1,127 @@
+import type { PolicyDocument } from '../schemas/generated.ts';
+import type { Issue } from './issue.ts';
+import { builtinDefaults, containerNamespace, defaultsKind, policyKinds } from './model.ts';
+import type { PalisadeDefaults, Policy, PolicyKind, Posture } from './model.ts';
+import { nearestName } from './nearest.ts';
+import { parseRules } from './parse-rules.ts';
+import { parseSelector } from './parse-selector.ts';
+import { documentKinds, documentShape, postureWords } from './policy-schema.ts';
+import type { DocumentKind } from './policy-schema.ts';
+import { checkShape, fieldOf, IssueList, textOfField, textsOf } from './shape.ts';
+import { findSlips } from './slips.ts';
+import { wordOf } from './text-rules.ts';
+import { readYaml } from './yaml-tree.ts';
+import type { DocumentText, YamlNode } from './yaml-tree.ts';
+
+/** What became of one document. Without `policy` it is refused, and an issue says why. */
+export interface ParsedPolicy {
+  readonly policy?: Policy | PalisadeDefaults;
+  /** In the order in which they were found; `renderIssues` sorts them by place. */
+  readonly issues: readonly Issue[];
+}
+
+/**
+ * Reads one policy, or PalisadeDefaults. Everything wrong with it is reported at once; one error refuses it whole, as the
+ * API server would, so that no half of a policy is ever in force. Returns for any text whatever, in time linear in it.
+ */
+export function parsePolicy(document: Pick<PolicyDocument, keyof DocumentText>): ParsedPolicy {
+  const { root, issues: yamlIssues } = readYaml(document);
+  const issues = new IssueList(document.file);
+  if (root === undefined) {
+    const whole = { line: document.firstLine, column: 1, width: 1 };
+    if (yamlIssues.length === 0) issues.add('error', whole, '', 'The document is empty.');
+    return { issues: [...yamlIssues, ...issues.issues] };
+  }
+  const kind = kindOf(root, issues);
+  if (kind === undefined) return { issues: issues.issues };
+  checkShape(root, documentShape(kind), '', issues);
+  if (hasErrors(issues.issues)) return { issues: issues.issues };
+  if (kind === 'KubeArmorNetworkPolicy') {
+    const place = fieldOf(root, 'kind')?.place ?? root.place;
+    issues.add('notSupported', place, 'kind', 'A KubeArmorNetworkPolicy is not judged yet: it has no effect.');
+    return { issues: issues.issues };
+  }
+  const spec = fieldOf(root, 'spec');
+  if (kind === defaultsKind) return { policy: parseDefaults(root, spec), issues: issues.issues };
+  const { namespace, name } = identityOf(root);
+  const policy: Policy = {
+    kind,
+    namespace,
+    name,
+    file: document.file,
+    selector: parseSelector(kind, spec, issues),
+    rules: parseRules(spec, issues),
+  };
+  findSlips(policy, issues);
+  return hasErrors(issues.issues) ? { issues: issues.issues } : { policy, issues: issues.issues };
+}
+
+/** By what a document is known, in the log and to people. */
+export interface DocumentIdentity {
+  /** Empty where it can't be read, as are the others. */
+  readonly kind: string;
+  /** Empty for the kinds of cluster and host; `container_namespace` for a KubeArmorPolicy that names none. */
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** The identity of a document that may be anything. */
+export function identityOf(root: YamlNode | undefined): DocumentIdentity {
+  const metadata = fieldOf(root, 'metadata');
+  const kind = textOfField(root, 'kind') ?? '';
+  const named = textOfField(metadata, 'namespace');
+  return {
+    kind,
+    namespace: kind === 'KubeArmorPolicy' ? (named ?? containerNamespace) : '',
+    name: textOfField(metadata, 'name') ?? '',
+  };
+}
+
+/** Whether a document of this kind is for `parsePolicy`: one of a folder's others, a Deployment say, is not. */
+export function isDocumentKind(kind: string): kind is DocumentKind {
+  return documentKinds.includes(kind as DocumentKind);
+}
+
+function kindOf(root: YamlNode, issues: IssueList): DocumentKind | undefined {
+  const node = fieldOf(root, 'kind');
+  const kind = textOfField(root, 'kind');
+  if (kind !== undefined && isDocumentKind(kind)) return kind;
+  const expected = [...policyKinds, defaultsKind].join(', ');
+  if (kind === undefined) {
+    const place = node?.place ?? { ...root.place, width: 1 };
+    issues.add('error', place, 'kind', `\`kind\` is missing or no text; expected one of ${expected}.`, { expected });
+    return undefined;
+  }
+  const suggestion = nearestName(kind, documentKinds);
+  const hint = suggestion === undefined ? '' : ` Did you mean ${suggestion}?`;
+  issues.add('error', node?.place ?? root.place, 'kind', `Expected one of ${expected}, got "${kind}".${hint}`, {
+    expected,
+    got: kind,
+    ...(suggestion === undefined ? {} : { suggestion }),
+  });
+  return undefined;
+}
+
+function hasErrors(issues: readonly Issue[]): boolean {
+  return issues.some(({ severity }) => severity === 'error');
+}
+
+function parseDefaults(root: YamlNode, spec: YamlNode | undefined): PalisadeDefaults {
+  const posture = (field: string, otherwise: Posture): Posture =>
+    wordOf(postureWords, textOfField(spec, field) ?? '') ?? otherwise;
+  const container = posture('defaultFilePosture', builtinDefaults.containerPostures.file);
+  const host = posture('hostDefaultFilePosture', builtinDefaults.hostPostures.file);
+  return {
+    kind: defaultsKind,
+    name: identityOf(root).name,
+    clusterName: textOfField(spec, 'cluster') ?? builtinDefaults.clusterName,
+    containerPostures: { process: container, file: container },
+    hostPostures: { process: host, file: host },
+    untrackedNamespaces: textsOf(spec, 'untrackedNs'),
+  };
+}
+
+/** The kinds that `parsePolicy` makes a Policy of. */
+export function isPolicy(parsed: Policy | PalisadeDefaults): parsed is Policy {
+  return policyKinds.includes(parsed.kind as PolicyKind);
+}
