@@ -55,6 +55,8 @@ export class BatchEnrichment {
   run(): EnrichedEventBatch {
     const batch = this.#batch;
     const events: RawEvent[] = [];
+    // The host's descriptor goes with every batch: alerts name the host whatever process they are about.
+    this.#containerIndex(0n);
     let highest = batch.baseTimeNs;
     let highestOffset = 0;
     for (const event of batch.events) {
