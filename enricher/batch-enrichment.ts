@@ -66,7 +66,8 @@ export class BatchEnrichment {
       if (event.timeNs > highestOffset) highestOffset = event.timeNs;
       this.#take(event);
     }
-    highest += BigInt(highestOffset);
+    // Times are wrapped to 64 bits: a node may say any numbers, and may not stop the flow by them.
+    highest = BigInt.asIntN(64, highest + BigInt(highestOffset));
     if (highest > this.#node.eventTimeNs) this.#node.eventTimeNs = highest;
     return {
       raw: events.length === batch.events.length ? batch : { ...batch, events },
@@ -114,7 +115,7 @@ export class BatchEnrichment {
 
   #takeFork(event: RawEvent, node: ProcessNode): void {
     if (event.childHostPid <= 0 || event.returnValue < 0) return;
-    const startTimeNs = this.#batch.baseTimeNs + BigInt(event.childStartTimeNs);
+    const startTimeNs = BigInt.asIntN(64, this.#batch.baseTimeNs + BigInt(event.childStartTimeNs));
     if (event.childHostPid === node.hostPid && startTimeNs === node.startTimeNs) return;
     this.#node.tree.fork(node, { hostPid: event.childHostPid, startTimeNs });
   }

@@ -9,6 +9,9 @@ import type {
 } from '../schemas/generated.ts';
 import { SequenceWindow } from './sequence-window.ts';
 
+/** The largest number that a `long` carries as a JavaScript number (avsc); sums of what a node says may pass it. */
+const maxLong = Number.MAX_SAFE_INTEGER - 1;
+
 type OperationCounts = { -readonly [Field in keyof OperationCoverage]: OperationCoverage[Field] };
 
 /** What came of one session of one node, what the kernel says there was, and hence what is missing. */
@@ -61,12 +64,12 @@ export class SessionCoverage {
       const dropped = this.#takeCounters(batch) - lostBy(batch.gaps, ['ringFull', 'recursion']);
       if (dropped > 0) gaps.push(this.#gap(batch, 'ringFull', dropped, 'the kernel had no room for them'));
     }
-    this.#lostReported += lostBy(batch.gaps, ['ringLost']);
+    this.#lostReported = bounded(this.#lostReported + lostBy(batch.gaps, ['ringLost']));
     if (batch.sessionEnded) {
       this.#ended = true;
       const lost = this.#sum('submitted') - this.#sum('received') - this.#lostReported;
       if (lost > 0) {
-        this.#lostReported += lost;
+        this.#lostReported = bounded(this.#lostReported + lost);
         gaps.push(this.#gap(batch, 'ringLost', lost, this.#whatIsLost()));
       }
     }
@@ -198,10 +201,10 @@ export class SessionCoverage {
     }
     for (const counter of batch.counters) {
       const counts = this.#countsOf(counter.operation);
-      counts.seen += counter.seen;
-      counts.filtered += counter.filtered;
-      counts.submitted += counter.submitted;
-      counts.dropped += counter.dropped;
+      counts.seen = bounded(counts.seen + counter.seen);
+      counts.filtered = bounded(counts.filtered + counter.filtered);
+      counts.submitted = bounded(counts.submitted + counter.submitted);
+      counts.dropped = bounded(counts.dropped + counter.dropped);
     }
     return this.#sum('dropped') - before;
   }
@@ -220,7 +223,7 @@ export class SessionCoverage {
   }
 
   #gap(batch: RawEventBatch, reason: 'ringFull' | 'ringLost', lost: number, detail: string): Gap {
-    return { reason, fromTimeNs: this.#coveredTimeNs, toTimeNs: batch.baseTimeNs, lost, detail };
+    return { reason, fromTimeNs: this.#coveredTimeNs, toTimeNs: batch.baseTimeNs, lost: bounded(lost), detail };
   }
 
   #sortedOperations(): OperationCoverage[] {
@@ -228,6 +231,10 @@ export class SessionCoverage {
       .map((counts) => ({ ...counts }))
       .sort((first, second) => (first.operation < second.operation ? -1 : 1));
   }
+}
+
+function bounded(sum: number): number {
+  return Math.max(-maxLong, Math.min(maxLong, sum));
 }
 
 /** How many rows the gaps of these reasons account for. */

@@ -238,3 +238,25 @@ test('rows whose indexes lead nowhere pass without a process, and end nothing', 
   const broken = { ...batch, events: wild };
   t.is(feed([broken]).enriched[0]?.raw.events.length, 1);
 });
+
+test('a node that says the largest and smallest numbers stops nothing', (t) => {
+  const largest = 2n ** 63n - 1n;
+  const most = Number.MAX_SAFE_INTEGER - 1;
+  const node = new TestNode({ session: -largest });
+  const process = node.process();
+  node.fork(process);
+  node.drop('open', 1);
+  node.drop('open', 2);
+  const batch = node.batch({ sessionEnded: true });
+  const wild: RawEventBatch = {
+    ...batch,
+    batch: most,
+    baseTimeNs: largest,
+    wallClockOffsetNs: largest,
+    events: batch.events.map((event) => ({ ...event, timeNs: most, childStartTimeNs: most, sequence: most })),
+    processes: batch.processes.map((context) => ({ ...context, hostPid: 2 ** 31 - 1, hostPpid: -(2 ** 31) })),
+    counters: batch.counters.map((counter) => ({ ...counter, seen: most, dropped: most, submitted: -most })),
+    gaps: [{ reason: 'ringLost', fromTimeNs: largest, toTimeNs: -largest, lost: most, detail: '' }],
+  };
+  t.is(feed([wild, { ...wild, sessionEnded: false }, wild]).enriched.length, 3);
+});

@@ -1,0 +1,111 @@
+import type { Act, ActResource } from '../policy/act.ts';
+import type { FileObject, ProcessContext, RawEvent, RawEventBatch } from '../schemas/generated.ts';
+import { cleanPath } from './clean-path.ts';
+import { openFlags } from './linux-names.ts';
+
+/** An event as rules see it, with what its alert will need of the batch. */
+export interface JudgedEvent {
+  readonly act: Act;
+  readonly event: RawEvent;
+  readonly process: ProcessContext;
+  /** By resource of the act: the file that it stands for. */
+  readonly files: readonly FileObject[];
+}
+
+const noBytes = new Uint8Array(0);
+const slash = 0x2f;
+
+/** The bytes of a batch's string; empty where the index leads nowhere. */
+export function stringOf(batch: RawEventBatch, index: number): Uint8Array {
+  return batch.strings[index] ?? noBytes;
+}
+
+/**
+ * What rules can say something about: an exec that ran or was tried, an open for reading or writing. `undefined` for
+ * every other event, and where the batch doesn't say what it was done to.
+ */
+export function actOfEvent(batch: RawEventBatch, event: RawEvent): JudgedEvent | undefined {
+  const process = batch.processes[event.process];
+  if (process === undefined) return undefined;
+  switch (event.operation) {
+    case 'exec':
+      return execAct(batch, event, process);
+    case 'open':
+      return openAct(batch, event, process);
+    case 'unknown':
+    case 'existing':
+    case 'fork':
+    case 'exit':
+    case 'connect':
+      return undefined;
+  }
+}
+
+function execAct(batch: RawEventBatch, event: RawEvent, process: ProcessContext): JudgedEvent | undefined {
+  const program = batch.files[event.file];
+  const exec = batch.execs[event.exec];
+  if (program === undefined || exec === undefined) return undefined;
+  const cwd = stringOf(batch, process.cwd);
+  const interpreter = batch.files[exec.interpreterFile];
+  const files = interpreter === undefined ? [program] : [program, interpreter];
+  const resources = files.map((file) => resourceOf(batch, file, cwd));
+  const [first] = resources;
+  const called = stringOf(batch, exec.calledName);
+  if (first !== undefined && called.length > 0) {
+    const calledName = cleanPath(called, cwd);
+    if (Buffer.compare(calledName, first.path) !== 0) resources[0] = { ...first, calledName };
+  }
+  const act: Act = {
+    dimension: 'process',
+    resources,
+    source: stringOf(batch, exec.callerExecutable),
+    write: false,
+    fsuid: exec.callerFsuid,
+    hasTerminal: process.tty >= 0,
+    arguments: exec.arguments.slice(1).map((index) => stringOf(batch, index)),
+    argumentsTruncated: exec.argumentsTruncated,
+  };
+  return { act, event, process, files };
+}
+
+function openAct(batch: RawEventBatch, event: RawEvent, process: ProcessContext): JudgedEvent | undefined {
+  const file = batch.files[event.file];
+  // O_PATH names a file and opens nothing.
+  if (file === undefined || (event.flags & openFlags.path) !== 0) return undefined;
+  const act: Act = {
+    dimension: 'file',
+    resources: [resourceOf(batch, file, stringOf(batch, process.cwd))],
+    source: stringOf(batch, process.executable),
+    write: opensForWriting(event.flags),
+    fsuid: process.fsuid,
+    hasTerminal: process.tty >= 0,
+    arguments: [],
+    argumentsTruncated: false,
+  };
+  return { act, event, process, files: [file] };
+}
+
+/** For writing, appending or truncation, or creating: whether O_CREAT found the file there is not known afterwards. */
+function opensForWriting(flags: number): boolean {
+  return (
+    (flags & openFlags.accessMode) !== openFlags.readOnly ||
+    (flags & (openFlags.create | openFlags.truncate | openFlags.append)) !== 0
+  );
+}
+
+function resourceOf(batch: RawEventBatch, file: FileObject, cwd: Uint8Array): ActResource {
+  const path = stringOf(batch, file.path);
+  const { inodeType } = file;
+  return {
+    path: file.pathTruncated ? fromFirstSlash(path) : file.pathSource === 'object' ? path : cleanPath(path, cwd),
+    isDirectory: inodeType === 'unknown' ? undefined : inodeType === 'directory',
+    ownerUid: file.ownerUid,
+    truncated: file.pathTruncated,
+  };
+}
+
+/** The known end of a path may begin in the middle of a component: that component is not known. */
+function fromFirstSlash(path: Uint8Array): Uint8Array {
+  const start = path.indexOf(slash);
+  return start <= 0 ? path : path.subarray(start);
+}

@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+import type { Issue } from '../policy/issue.ts';
+import { isDocumentKind, parsePolicy } from '../policy/parse.ts';
+import { splitDocuments, type DocumentPiece } from '../policy/split-documents.ts';
+import type { PolicyDocument } from '../schemas/generated.ts';
+import type { PolicyScan } from './policy-difference.ts';
+
+/** One policy file as it was read. */
+export interface PolicyText {
+  /** As documents will name it: relative to the folder that was given. */
+  readonly file: string;
+  readonly text: string;
+  /** Why it could not be read, in a sentence. */
+  readonly problem: string | undefined;
+}
+
+/** What texts hold: documents that can be used, and what is to be said of all of them. */
+export interface PolicyTexts extends Omit<PolicyScan, 'incomplete'> {
+  readonly issues: readonly Issue[];
+}
+
+/**
+ * The policies of `texts`, in their order: of two of one identity the first counts, and the other is an issue. Documents of
+ * other kinds, a Deployment beside its policy, are passed over.
+ */
+export function scanPolicyTexts(texts: readonly PolicyText[], sourceId: string): PolicyTexts {
+  const scan = {
+    documents: new Map<string, PolicyDocument>(),
+    refusedKeys: new Set<string>(),
+    unreadableFiles: new Set<string>(),
+    issues: [] as Issue[],
+  };
+  for (const { file, text, problem } of texts) {
+    const split =
+      problem === undefined ? splitDocuments(text, file) : { documents: [], issues: [about(file, problem)] };
+    if (split.issues.length > 0) scan.unreadableFiles.add(file);
+    scan.issues.push(...split.issues);
+    for (const piece of split.documents) scanDocument(piece, sourceId, scan);
+  }
+  return scan;
+}
+
+interface Scan {
+  readonly documents: Map<string, PolicyDocument>;
+  readonly refusedKeys: Set<string>;
+  readonly unreadableFiles: Set<string>;
+  readonly issues: Issue[];
+}
+
+function scanDocument(piece: DocumentPiece, sourceId: string, scan: Scan): void {
+  const { kind, namespace, name, text, file, documentIndex, firstLine } = piece;
+  const { issues } = parsePolicy(piece);
+  const refused = issues.some(({ severity }) => severity === 'error');
+  if (kind !== '' && !isDocumentKind(kind)) {
+    // Somebody else's document, unless its kind is a slip of ours.
+    if (issues.every(({ suggestion }) => suggestion === undefined)) return;
+    scan.unreadableFiles.add(file);
+    scan.issues.push(...issues);
+    return;
+  }
+  scan.issues.push(...issues);
+  if (kind === '' || name === '') {
+    scan.unreadableFiles.add(file);
+    return;
+  }
+  const key = `${kind}/${namespace}/${name}`;
+  const first = scan.documents.get(key);
+  if (first !== undefined) {
+    scan.issues.push({
+      ...about(file, `${kind} ${name} stands in ${first.file}, line ${first.firstLine}, too: that one counts.`),
+      line: firstLine,
+    });
+  } else if (refused) {
+    scan.refusedKeys.add(key);
+  } else {
+    const contentHash = createHash('sha256').update(text).digest('hex');
+    scan.documents.set(key, { kind, namespace, name, text, sourceId, file, documentIndex, firstLine, contentHash });
+  }
+}
+
+function about(file: string, message: string): Issue {
+  return { severity: 'error', file, line: 1, column: 1, width: 1, field: '', message };
+}
