@@ -11,6 +11,24 @@
 #define AF_INET6 10
 #define UNIX_PATH_MAX 108
 
+/* A path ends at its NUL, wherever the caller says that it ends; an abstract name has its first NUL and all that follows. */
+static __always_inline void add_unix_name(struct scratch *scratch, const void *name, __u32 bytes)
+{
+	char *to = next_string(scratch);
+	long result;
+
+	if (bytes > UNIX_PATH_MAX)
+		bytes = UNIX_PATH_MAX;
+	result = COUNTED(bpf_probe_read_user_str(to, bytes + 1, name));
+	if (result > 1) {
+		end_string(scratch, PALISADE_STRING_ADDRESS, result - 1);
+		return;
+	}
+	if (result < 0 || COUNTED(bpf_probe_read_user(to, bytes, name)))
+		return;
+	end_string(scratch, PALISADE_STRING_ADDRESS, bytes);
+}
+
 /* Family, port and address from user memory; `bytes` is what the caller says the address has. */
 static __always_inline void add_address(struct scratch *scratch, const void *address, __u32 bytes)
 {
@@ -28,10 +46,8 @@ static __always_inline void add_address(struct scratch *scratch, const void *add
 		offset = offsetof(struct sockaddr_in6, sin6_addr);
 		length = 16;
 	} else if (family == AF_UNIX && bytes > sizeof(family)) {
-		offset = sizeof(family);
-		length = bytes - sizeof(family);
-		if (length > UNIX_PATH_MAX)
-			length = UNIX_PATH_MAX;
+		add_unix_name(scratch, address + sizeof(family), bytes - sizeof(family));
+		return;
 	}
 	if (family == AF_INET || family == AF_INET6) {
 		/* In both families the port follows the family. */

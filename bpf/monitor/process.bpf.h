@@ -12,12 +12,11 @@
 #define CLONE_VM 0x00000100
 #define CLONE_FS 0x00000200
 #define CLONE_FILES 0x00000400
-#define CLONE_VFORK 0x00004000
 #define CLONE_PARENT 0x00008000
 #define CLONE_NEWNS 0x00020000
 #define CLONE_NEWPID 0x20000000
 
-/* The flags it was made with, as far as they left a trace. */
+/* The flags it was made with, as far as they have left a trace by now (CLONE_VFORK leaves its own later). */
 static __always_inline __u64 clone_flags(struct task_struct *parent, struct task_struct *child)
 {
 	__u64 flags = 0;
@@ -28,8 +27,6 @@ static __always_inline __u64 clone_flags(struct task_struct *parent, struct task
 		flags |= CLONE_FS;
 	if (BPF_CORE_READ(parent, files) == BPF_CORE_READ(child, files))
 		flags |= CLONE_FILES;
-	if (BPF_CORE_READ(child, vfork_done))
-		flags |= CLONE_VFORK;
 	if (BPF_CORE_READ(child, real_parent, tgid) != BPF_CORE_READ(parent, tgid))
 		flags |= CLONE_PARENT;
 	if (BPF_CORE_READ(parent, nsproxy, mnt_ns) != BPF_CORE_READ(child, nsproxy, mnt_ns))

@@ -1,0 +1,34 @@
+/* exec execve|execveat PATH [ARGUMENT…]: replaces itself; prints the error where that fails. execveat: PATH's directory by descriptor.
+ * exec as UID PATH: the same as execve after setresuid, so that a set-uid program shows whose credentials are whose. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	char *environment[] = { NULL }, *call = argv[1], directory[4096];
+	int fd;
+
+	(void)argc;
+	if (!strcmp(call, "as")) {
+		uid_t uid = atoi(argv[2]);
+
+		if (setresuid(uid, uid, uid))
+			return 3;
+		execve(argv[3], argv + 3, environment);
+	} else if (!strcmp(call, "execveat")) {
+		strcpy(directory, argv[2]);
+		fd = open(dirname(directory), O_PATH | O_DIRECTORY);
+		syscall(SYS_execveat, fd, basename(argv[2]), argv + 2, environment, 0);
+	} else {
+		execve(argv[2], argv + 2, environment);
+	}
+	printf("%d\n", -errno);
+	return 0;
+}

@@ -1,0 +1,52 @@
+/* open CALL PATH [FLAGS [DIRECTORY]]: makes one call that opens, by number so that libc chooses nothing; prints its result. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static long result_of(long result)
+{
+	return result < 0 ? -errno : result;
+}
+
+/* The 32-bit way: int $0x80 with numbers and pointers of i386. */
+static long compat(long number, const char *path, long flags, long mode)
+{
+	char *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	long result;
+
+	strcpy(low, path);
+	__asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(low), "c"(flags), "d"(mode) : "memory", "r8", "r9", "r10", "r11");
+	return (int)result;
+}
+
+int main(int argc, char **argv)
+{
+	const char *call = argv[1], *path = argv[2];
+	long flags = argc > 3 ? strtol(argv[3], NULL, 0) : O_RDONLY, result = -EINVAL;
+	int directory = AT_FDCWD;
+
+	if (argc > 4) /* One more open: the caller of this program expects it. */
+		directory = open(argv[4], O_RDONLY | O_DIRECTORY);
+	if (!strcmp(call, "open"))
+		result = result_of(syscall(SYS_open, path, flags, 0640));
+	else if (!strcmp(call, "creat"))
+		result = result_of(syscall(SYS_creat, path, 0640));
+	else if (!strcmp(call, "openat"))
+		result = result_of(syscall(SYS_openat, directory, path, flags, 0640));
+	else if (!strcmp(call, "openat2")) {
+		struct open_how how = { .flags = flags, .mode = flags & O_CREAT ? 0640 : 0 };
+		result = result_of(syscall(SYS_openat2, directory, path, &how, sizeof(how)));
+	} else if (!strcmp(call, "compat"))
+		result = compat(5, path, flags, 0640);
+	else if (!strcmp(call, "unreadable")) /* No such address. */
+		result = result_of(syscall(SYS_openat, directory, (char *)8, flags, 0));
+	printf("%ld\n", result);
+	return 0;
+}
