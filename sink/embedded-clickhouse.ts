@@ -1,0 +1,194 @@
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClickHouseAddress } from './clickhouse-client.ts';
+import { ConnectionGate } from './connection-gate.ts';
+import { publishEngineAddress, withdrawEngineAddress } from './engine-address.ts';
+import { engineLockHolder, prepareEngineDirectory, type EngineUser } from './engine-directory.ts';
+import { startEngineProcess, type EngineProcess } from './engine-process.ts';
+import type { Confinement } from './engine/protocol.ts';
+import { EngineError } from './sink-error.ts';
+
+export interface EmbeddedClickHouseOptions {
+  /** Palisade's data directory. The engine's is `clickhouse` in it, its address `clickhouse-address.json`. */
+  readonly dataDirectory: string;
+  /** Whom the engine runs as; `undefined`: as this process's user, which the status then says. Needs root. */
+  readonly runAs: EngineUser | undefined;
+  /** How long to wait where another process has the data open, in milliseconds. */
+  readonly lockTimeoutMs?: number;
+  /** Told of what happens to the engine later on. */
+  readonly report?: (event: EngineEvent) => void;
+}
+
+export type EngineEvent =
+  | { readonly kind: 'died'; readonly pid: number; readonly how: string; readonly restartInMs: number }
+  | { readonly kind: 'restarted'; readonly pid: number }
+  | { readonly kind: 'restartFailed'; readonly error: EngineError; readonly restartInMs: number };
+
+/** What holds of the engine at the moment. */
+export interface EngineStatus {
+  readonly state: 'running' | 'restarting' | 'stopped';
+  /** Of the engine's process; `undefined` while it isn't running. */
+  readonly pid: number | undefined;
+  /** As the process read it from the kernel after it was confined. */
+  readonly confinement: Confinement;
+}
+
+/** A running engine. Disposing of it stops the process and waits until the data is free. */
+export interface EmbeddedClickHouse extends AsyncDisposable {
+  /** For the sink and the migrations: may do everything. Stays the same when the engine is restarted. */
+  readonly owner: ClickHouseAddress;
+  /** For people's queries: confined, and limited in time, rows and memory. */
+  readonly reader: ClickHouseAddress;
+  engineStatus(): EngineStatus;
+}
+
+/** `up` and `sql` may want the data at one moment; a query takes 30 s at most, and closing a little. */
+const defaultLockTimeoutMs = 40_000;
+const lockPollMs = 200;
+
+/** Backoff of restarts: at once after the first death, since that is what a stray kill looks like; never a busy loop. */
+const firstRestartMs = 50;
+const maxRestartMs = 10_000;
+/** An engine that ran this long was well: the next death starts the backoff anew. */
+const wellAfterMs = 60_000;
+
+/**
+ * Starts the embedded ClickHouse on a data directory as a process of its own, and keeps it running. The listening socket
+ * is this process's: connections that come while the engine is restarted wait for it, and nobody else can take the port.
+ * Throws EngineError; retriable where another process, which it names, still has the data open.
+ */
+export async function startEmbeddedClickHouse(options: EmbeddedClickHouseOptions): Promise<EmbeddedClickHouse> {
+  const directory = path.join(options.dataDirectory, 'clickhouse');
+  await prepareEngineDirectory(directory, options.runAs);
+  const token = randomBytes(32).toString('base64url');
+  const readerToken = randomBytes(32).toString('base64url');
+  const gate = await ConnectionGate.listen();
+  const start = {
+    directory,
+    runAs: options.runAs === undefined ? undefined : { uid: options.runAs.uid, gid: options.runAs.gid },
+    port: gate.port,
+    token,
+    readerToken,
+  };
+  try {
+    const first = await startWhenFree(start, options.lockTimeoutMs ?? defaultLockTimeoutMs);
+    const url = `http://127.0.0.1:${gate.port}`;
+    const engine = new SupervisedEngine(first, gate, () => startEngineProcess(start), options);
+    await publishEngineAddress(options.dataDirectory, { url, readerToken });
+    return {
+      owner: { url, user: 'palisade', token },
+      reader: { url, user: 'reader', token: readerToken },
+      engineStatus: () => engine.status(),
+      [Symbol.asyncDispose]: async () => {
+        await withdrawEngineAddress(options.dataDirectory);
+        await engine.stop();
+      },
+    };
+  } catch (error) {
+    gate.close();
+    throw error;
+  }
+}
+
+async function startWhenFree(
+  start: Parameters<typeof startEngineProcess>[0],
+  timeoutMs: number,
+): Promise<EngineProcess> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    // Asked of the kernel first: a try costs half a second of a core.
+    const holder = engineLockHolder(start.directory);
+    if (holder === undefined) {
+      const attempt = await startEngineProcess(start);
+      if (attempt.kind === 'running') return attempt.process;
+      if (attempt.reason !== 'locked') throw attempt.error;
+    }
+    if (Date.now() >= deadline)
+      throw new EngineError(
+        `Opening the ClickHouse data in ${start.directory} failed: process ${engineLockHolder(start.directory) ?? holder ?? 'unknown'} has it open.`,
+        { retriable: true },
+      );
+    await sleep(lockPollMs);
+  }
+}
+
+/** One engine process after the other, behind one gate. */
+class SupervisedEngine {
+  #current: EngineProcess | undefined;
+  #confinement: Confinement;
+  readonly #gate: ConnectionGate;
+  readonly #stopping = new AbortController();
+  readonly #supervision: Promise<void>;
+
+  constructor(
+    first: EngineProcess,
+    gate: ConnectionGate,
+    restart: () => ReturnType<typeof startEngineProcess>,
+    options: EmbeddedClickHouseOptions,
+  ) {
+    this.#gate = gate;
+    this.#confinement = first.confinement;
+    this.#open(first);
+    this.#supervision = this.#supervise(first, restart, options.report ?? (() => undefined));
+  }
+
+  status(): EngineStatus {
+    const state = this.#current === undefined ? (this.#stopping.signal.aborted ? 'stopped' : 'restarting') : 'running';
+    return { state, pid: this.#current?.pid, confinement: this.#confinement };
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#gate.close();
+    await this.#current?.stop();
+    await this.#supervision;
+  }
+
+  #open(engine: EngineProcess): void {
+    this.#current = engine;
+    this.#confinement = engine.confinement;
+    this.#gate.open((socket) => {
+      engine.give(socket);
+    });
+  }
+
+  async #supervise(
+    first: EngineProcess,
+    restart: () => ReturnType<typeof startEngineProcess>,
+    report: (event: EngineEvent) => void,
+  ): Promise<void> {
+    const { signal } = this.#stopping;
+    let engine: EngineProcess | undefined = first;
+    let restartInMs = firstRestartMs;
+    let startedMs = Date.now();
+    let dead = first;
+    for (;;) {
+      if (engine !== undefined) {
+        const how = await engine.ended;
+        this.#current = undefined;
+        this.#gate.hold();
+        if (signal.aborted) return;
+        dead = engine;
+        if (Date.now() - startedMs > wellAfterMs) restartInMs = firstRestartMs;
+        report({ kind: 'died', pid: dead.pid, how, restartInMs });
+      }
+      // Aborted means that nobody wants another engine.
+      const aborted = await sleep(restartInMs, false, { signal, ref: true }).catch(() => true);
+      if (aborted) return;
+      restartInMs = Math.min(restartInMs * 2, maxRestartMs);
+      startedMs = Date.now();
+      const attempt = await restart();
+      if (attempt.kind === 'running') {
+        engine = attempt.process;
+        this.#open(engine);
+        // Stopped while it was starting: it is the current one now only for this.
+        if (signal.aborted) await engine.stop();
+        else report({ kind: 'restarted', pid: engine.pid });
+      } else {
+        engine = undefined;
+        report({ kind: 'restartFailed', error: attempt.error, restartInMs });
+      }
+    }
+  }
+}

@@ -1,0 +1,133 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import path from 'node:path';
+import { printable } from '../runtime/printable.ts';
+import { isEngineMessage, type Confinement, type EngineMessage, type StartMessage } from './engine/protocol.ts';
+import { EngineError } from './sink-error.ts';
+
+/** One life of the engine's process, serving. */
+export interface EngineProcess {
+  readonly pid: number;
+  readonly confinement: Confinement;
+  /** Resolves when it has ended, with how, in words. */
+  readonly ended: Promise<string>;
+  /** Hands an accepted connection over; this process is then done with it. */
+  give(socket: Socket): void;
+  /** Asks it to end, and after `stopTimeoutMs` makes it. */
+  stop(): Promise<void>;
+}
+
+export type EngineStart =
+  | { readonly kind: 'running'; readonly process: EngineProcess }
+  | { readonly kind: 'failed'; readonly reason: 'locked' | 'inaccessible' | 'other'; readonly error: EngineError };
+
+/** 0.5 s on an idle machine; a loaded one, and a large data directory, take longer. */
+const startTimeoutMs = 60_000;
+
+/** The engine gives what is running 5 s of its own. */
+const stopTimeoutMs = 8_000;
+
+/** What is kept of the engine's last words: a native library prints its reasons there, and nowhere else. */
+const maxLastWords = 4_096;
+
+/**
+ * Starts the process and waits until it serves. It gets no environment but a path and a time zone, what it needs comes
+ * over the channel, and its standard input is its life line: a pipe that closes when we die, however we die.
+ */
+export async function startEngineProcess(options: Omit<StartMessage, 'kind'>): Promise<EngineStart> {
+  const child = spawnEngine();
+  const lastWords = collectLastWords(child);
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => {
+      resolve(error.message);
+    });
+    child.once('exit', (code, signal) => {
+      resolve(signal ?? `exit code ${code ?? -1}`);
+    });
+  });
+  // The channel and the pipe break when the engine dies; that it died is told by `ended`.
+  child.stdin?.on('error', () => undefined);
+  child.on('error', () => undefined);
+  const first = new Promise<EngineMessage>((resolve) => {
+    child.on('message', (message) => {
+      if (isEngineMessage(message)) resolve(message);
+    });
+  });
+  child.send({ kind: 'start', ...options } satisfies StartMessage);
+  const answer = await Promise.race([first, ended, timeout(startTimeoutMs)]);
+  if (typeof answer === 'object' && answer.kind === 'ready' && child.pid !== undefined)
+    return { kind: 'running', process: runningProcess(child, child.pid, answer.confinement, ended) };
+  child.kill('SIGKILL');
+  const how = await ended;
+  const failed = typeof answer === 'object' && answer.kind === 'failed' ? answer : undefined;
+  const reason = failed?.reason ?? 'other';
+  const said = printable((failed?.message ?? lastWords()).trim());
+  const message = `Starting the ClickHouse engine on ${options.directory} failed: ${said === '' ? how : said}.`;
+  return {
+    kind: 'failed',
+    reason,
+    error: new EngineError(withRemedy(message, reason), { retriable: reason === 'locked' }),
+  };
+}
+
+function withRemedy(message: string, reason: string): string {
+  return reason === 'inaccessible'
+    ? `${message} Give every folder on the way the permission x for others, or choose another data directory.`
+    : message;
+}
+
+function spawnEngine(): ChildProcess {
+  const main = path.join(import.meta.dirname, 'engine', 'main.js');
+  const node = [process.execPath, '--enable-source-maps', main];
+  // Debian has it everywhere (util-linux, essential). Without it the engine still drops its privileges; the status tells.
+  const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((file) => existsSync(file));
+  const [command = process.execPath, ...args] = setpriv === undefined ? node : [setpriv, '--no-new-privs', ...node];
+  return spawn(command, args, {
+    stdio: ['pipe', 'ignore', 'pipe', 'ipc'],
+    env: { PATH: '/usr/bin:/bin', TZ: 'UTC', LANG: 'C.UTF-8' },
+    cwd: '/',
+  });
+}
+
+function collectLastWords(child: ChildProcess): () => string {
+  let words = '';
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+    words = (words + chunk).slice(-maxLastWords);
+  });
+  return () => words;
+}
+
+function runningProcess(
+  child: ChildProcess,
+  pid: number,
+  confinement: Confinement,
+  ended: Promise<string>,
+): EngineProcess {
+  return {
+    pid,
+    confinement,
+    ended,
+    give(socket) {
+      if (!child.connected) {
+        socket.destroy();
+        return;
+      }
+      child.send({ kind: 'connection' }, socket, { keepOpen: false }, (error) => {
+        if (error !== null) socket.destroy();
+      });
+    },
+    async stop() {
+      child.stdin?.end();
+      const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}
+
+function timeout(milliseconds: number): Promise<string> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds, `no answer within ${milliseconds} ms`).unref();
+  });
+}

@@ -1,0 +1,125 @@
+import { Session } from 'chdb';
+import { engineExceptionOf, EngineException } from './exception.ts';
+
+/** What came of a statement. */
+export interface EngineResult {
+  readonly bytes: Uint8Array;
+  readonly readRows: number;
+  readonly readBytes: number;
+  readonly writtenRows: number;
+  readonly writtenBytes: number;
+  readonly elapsedNs: number;
+}
+
+/** Values of `{name:Type}`, not escaped: text as it is meant, `null` for NULL. */
+export type Parameters = Readonly<Record<string, string | null>>;
+
+/** An `INSERT INTO table FORMAT name`, whose rows follow in the body. */
+export interface RawInsert {
+  readonly table: string;
+  readonly columns: readonly string[] | undefined;
+  readonly format: InsertFormat;
+  readonly settings: Readonly<Record<string, string | number>>;
+  readonly body: Uint8Array;
+}
+
+/** Formats that the binding takes rows in. */
+export const insertFormats = [
+  'JSONEachRow',
+  'JSONCompactEachRow',
+  'CSV',
+  'CSVWithNames',
+  'TSV',
+  'TabSeparated',
+] as const;
+export type InsertFormat = (typeof insertFormats)[number];
+
+/**
+ * One connection to the engine of this process. The engine runs statements off the event loop; a connection runs one at a
+ * time, in the order they came, and at most `maxWaiting` wait: a setting made for one statement can't reach another. Two
+ * connections run side by side, so a reader's long SELECT does not hold up the sink.
+ */
+export class ChdbSession implements Disposable {
+  readonly #session: Session;
+  readonly #maxWaiting: number;
+  #waiting = 0;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  /** Opens `directory`, which one process at a time may do. `settings` hold for the whole life of the connection. */
+  constructor(
+    directory: string,
+    options: { readonly settings: Readonly<Record<string, string | number>>; readonly maxWaiting: number },
+  ) {
+    const connectionArgs = Object.entries(options.settings).map(([name, value]) => `--${name}=${value}`);
+    this.#session = new Session(directory, { connectionArgs });
+    this.#maxWaiting = options.maxWaiting;
+  }
+
+  /** Runs `work` when everything before it is done. Throws EngineException: what the engine said, or that too many wait. */
+  async exclusively<Result>(work: (statements: Statements) => Promise<Result>): Promise<Result> {
+    if (this.#waiting >= this.#maxWaiting)
+      throw new EngineException(202, 'TOO_MANY_SIMULTANEOUS_QUERIES', `${this.#waiting} queries wait already.`, {
+        status: 503,
+      });
+    this.#waiting += 1;
+    const turn = this.#tail.then(() => work(this.#statements));
+    // The next one's turn comes whatever became of this one; who asked for this one gets its error.
+    this.#tail = turn.catch(() => undefined);
+    try {
+      return await turn;
+    } catch (error) {
+      throw engineExceptionOf(error);
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  /** Resolves when nothing is running or waiting. */
+  async idle(): Promise<void> {
+    await this.#tail;
+  }
+
+  [Symbol.dispose](): void {
+    this.#session.close();
+  }
+
+  readonly #statements: Statements = {
+    run: async (sql, parameters, format) => {
+      const bound = Object.keys(parameters).length > 0;
+      const result = bound
+        ? await this.#session.queryBindAsync(sql, parameters, { format })
+        : await this.#session.queryAsync(sql, { format });
+      const nothingWritten = { writtenRows: 0, writtenBytes: 0 };
+      return {
+        bytes: result.bytes(),
+        readRows: result.rowsRead,
+        readBytes: result.bytesRead,
+        elapsedNs: Math.round(result.elapsed * 1e9),
+        ...nothingWritten,
+      };
+    },
+    insert: async ({ table, columns, format, settings, body }) => {
+      const summary = await this.#session.insert({
+        table,
+        format,
+        settings,
+        values: body,
+        ...(columns === undefined ? {} : { columns }),
+      });
+      return {
+        bytes: new Uint8Array(0),
+        readRows: summary.rowsWritten,
+        readBytes: body.length,
+        writtenRows: summary.rowsWritten,
+        writtenBytes: summary.bytesWritten,
+        elapsedNs: Math.round(summary.elapsed * 1e9),
+      };
+    },
+  };
+}
+
+/** What may be done within one turn. */
+export interface Statements {
+  readonly run: (sql: string, parameters: Parameters, format: string) => Promise<EngineResult>;
+  readonly insert: (insert: RawInsert) => Promise<EngineResult>;
+}
