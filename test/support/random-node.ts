@@ -24,7 +24,7 @@ export const steps: fc.Arbitrary<readonly Step[]> = fc.array(
     { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('batch' as const, 'counters' as const) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('again' as const, 'session' as const) }) },
   ),
-  { maxLength: 120 },
+  { maxLength: 120, size: 'max' },
 );
 
 const programs = ['/bin/dash', '/usr/bin/ls', '/usr/sbin/nginx', '/opt/\u00fcber', '/bin/busybox', '/tmp/x y'];
