@@ -87,6 +87,8 @@ function spawnEngine(): ChildProcess {
     stdio: ['pipe', 'ignore', 'pipe', 'ipc'],
     env: { PATH: '/usr/bin:/bin', TZ: 'UTC', LANG: 'C.UTF-8' },
     cwd: '/',
+    // A process group of its own: Ctrl-C in the terminal is for us, and we still drain into it.
+    detached: true,
   });
 }
 

@@ -1,6 +1,6 @@
-import { allowedFunctions } from './allowed-names.ts';
+import { allowedFormats, allowedFunctions } from './allowed-names.ts';
 import { insertFormats, ChdbSession, type EngineResult, type InsertFormat, type Parameters } from './chdb-session.ts';
-import { EngineException } from './exception.ts';
+import { accessDenied, EngineException } from './exception.ts';
 import { PersonQueries, type AskEngine } from './person-query.ts';
 import { textOf } from './request.ts';
 
@@ -111,6 +111,7 @@ export class Executor implements AsyncDisposable {
     return this.#reader.exclusively(async ({ run }) => {
       const admitted = await this.#queries.admit(text, request.parameters);
       const format = admitted.format ?? request.defaultFormat;
+      if (!allowedFormats.has(format)) throw accessDenied(`The format ${format} is not available here.`);
       return { ...(await run(admitted.sql, request.parameters, format)), format };
     });
   }

@@ -12,6 +12,9 @@ import type { ConnectionMessage, EngineMessage, StartMessage } from './protocol.
 /** How long what runs may take once the parent is gone or wants an end; after that the kernel ends it. */
 const shutdownTimeoutMs = 5_000;
 
+// Ctrl-C and a service manager signal the whole group; when this process ends is for its parent to say.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+
 process.once('message', (message) => {
   // The channel's only other end is our own parent; the rest of the program is typed by what it sends.
   void serve(message as StartMessage);
