@@ -35,11 +35,11 @@ export interface DemoOptions {
 export async function demo(config: Config, options: DemoOptions): Promise<ExitCode> {
   const screen = createScreen(options);
   using signals = new StopSignals(() => undefined);
-  if (options.recorded) return playRecording(config, screen, signals.signal);
+  if (options.recorded) return await playRecording(config, screen, signals.signal);
   const missing = [...missingForContainer()];
   if (ownerOf(dataLayout(config.dataDirectory).log) === undefined)
     missing.push('`palisade up` is not running: start it in another terminal.');
-  if (missing.length === 0) return playLive(config, screen, signals.signal);
+  if (missing.length === 0) return await playLive(config, screen, signals.signal);
   screen.terminal.print(`The demo can't run a container here:\n${missing.map((reason) => `  ${reason}\n`).join('')}`);
   screen.terminal.print('Playing the recording in its place; its alerts are marked [recording].\n\n');
   await playRecording(config, screen, signals.signal);
@@ -51,7 +51,7 @@ async function playLive(config: Config, screen: Screen, signal: AbortSignal): Pr
   await using log = EmbeddedEventLog.openReadOnly({ directory: dataLayout(config.dataDirectory).log });
   // One alert a step; steps of one policy are told apart by nothing but their number.
   const expected = story.map((step) => step.policy);
-  let watching = false;
+  const seen = { live: false };
   const tail = new AlertTail({
     log,
     onAlert: (alert) => {
@@ -61,12 +61,12 @@ async function playLive(config: Config, screen: Screen, signal: AbortSignal): Pr
       if (place >= 0) expected.splice(place, 1);
     },
     onCoverage: (coverage) => {
-      watching ||= coverage.origin === 'live';
+      seen.live ||= coverage.origin === 'live';
     },
   });
   const { terminal } = screen;
-  await until(() => watching, watchingTimeoutMs, signal);
-  if (!watching) {
+  await until(() => seen.live, watchingTimeoutMs, signal);
+  if (!seen.live) {
     await tail.end();
     terminal.print('`palisade up` runs, but does not watch this kernel: see what it says, or `palisade doctor`.\n');
     return exitCodes.unavailable;

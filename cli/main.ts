@@ -77,9 +77,23 @@ function createProgram(end: (code: ExitCode) => void): Command {
     });
   command('sql <query>', 'Query alerts and coverage with ClickHouse SQL, while `up` runs and after it has stopped.')
     .option('--json', 'print one JSON object a row')
-    .action(async (query: string, flags: Flags) => {
-      const { sql } = await import('./sql.ts');
-      end(await sql(configFrom(flags), query, { json: flags.json === true }));
+    .option('--format <name>', 'a ClickHouse output format, for a query without FORMAT')
+    .action(async (query: string, flags: Flags & { readonly format?: string }) => {
+      const { runSql } = await import('./sql.ts');
+      const { engineRunsAs } = await import('./engine.ts');
+      const { dataDirectory } = configFrom(flags);
+      const { stdout } = process;
+      const terminal = { output: stdout, isTerminal: stdout.isTTY, columns: stdout.columns };
+      end(
+        await runSql({
+          query,
+          json: flags.json === true,
+          format: flags.format,
+          dataDirectory,
+          runAs: engineRunsAs(),
+          ...terminal,
+        }),
+      );
     });
   command('doctor', 'Say what holds on this machine, and what Palisade has made in it.')
     .option('--json', 'print one JSON object')

@@ -1,9 +1,8 @@
 import process from 'node:process';
 import { Writable } from 'node:stream';
-import { alertToKubeArmorJson } from '../schemas/kubearmor-alert.ts';
 import type { Alert } from '../schemas/generated.ts';
 import { alertText, paletteFor } from './alert-text.ts';
-import { escapeControls } from './escape-controls.ts';
+import { kubeArmorJsonLine } from './kubearmor-json.ts';
 import { Terminal } from './terminal.ts';
 
 /** How often a status line is written where it can't be redrawn. */
@@ -40,7 +39,7 @@ export function createScreen({ json }: { readonly json: boolean }): Screen {
     terminal,
     logLines,
     showAlert(alert) {
-      if (json) process.stdout.write(`${escapeControls(alertToKubeArmorJson(alert))}\n`);
+      if (json) process.stdout.write(`${kubeArmorJsonLine(alert)}\n`);
       else terminal.print(alertText(alert, palette));
     },
   };

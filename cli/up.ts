@@ -4,7 +4,6 @@ import { EmbeddedEventLog } from '../eventlog/embedded.ts';
 import { runStages } from '../eventlog/runner.ts';
 import type { SourceStage } from '../eventlog/stage.ts';
 import { synchronizePolicyFiles } from '../matcher/policy-files-source.ts';
-import { PalisadeError } from '../runtime/errors.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { Metrics } from '../runtime/metrics.ts';
 import { connectClickHouse } from '../sink/clickhouse-client.ts';
@@ -84,17 +83,7 @@ export async function up(config: Config, options: UpOptions): Promise<ExitCode> 
 async function runLiveOrRecorded(running: Running): Promise<void> {
   const { config, nodeId, screen } = running;
   const missing = checkHost(config.pinDirectory).filter((check) => !check.holds);
-  let reasons = missing.map((check) => check.detail);
-  if (reasons.length === 0) {
-    try {
-      await run(running, collectorSource(running));
-      return;
-    } catch (error) {
-      // What the checks could not foresee: the kernel itself said no, and its message says to what.
-      if (!(error instanceof PalisadeError && error.code === 'KERNEL_REFUSED')) throw error;
-      reasons = [error.message];
-    }
-  }
+  const reasons = missing.map((check) => check.detail);
   screen.terminal.print(
     `This machine's kernel can't be watched:\n${reasons.map((reason) => `  ${reason}\n`).join('')}` +
       'Playing a recording through the same pipeline instead; its alerts are marked [recording].\n\n',

@@ -1,7 +1,6 @@
 import test from 'ava';
 import { alertText, paletteFor } from '../../cli/alert-text.ts';
-import { escapeControls } from '../../cli/escape-controls.ts';
-import { alertToKubeArmorJson } from '../../schemas/kubearmor-alert.ts';
+import { kubeArmorAlert, kubeArmorJsonLine } from '../../cli/kubearmor-json.ts';
 import { sampleAlert } from '../support/alert.ts';
 
 const plain = paletteFor(false, {});
@@ -40,8 +39,43 @@ test('colors come only on a terminal, and NO_COLOR takes them away', (t) => {
   t.false(alertText(sampleAlert(), paletteFor(true, { NO_COLOR: '1' })).includes('\u001b['));
 });
 
+test("KubeArmor's JSON has its keys in its order, and leaves zero values out but PPID and UID", (t) => {
+  t.deepEqual(Object.entries(kubeArmorAlert(sampleAlert({ ppid: 0 }))), [
+    ['Timestamp', 1_765_863_439],
+    ['UpdatedTime', '2025-12-16T05:37:19.127331Z'],
+    ['HostName', 'test-host'],
+    ['NamespaceName', 'container_namespace'],
+    ['Labels', 'kubearmor.io/container.name=web'],
+    ['ContainerID', 'web'],
+    ['ContainerName', 'web'],
+    ['HostPPID', 100],
+    ['HostPID', 101],
+    ['PPID', 0],
+    ['PID', 7],
+    ['UID', 0],
+    ['ParentProcessName', '/usr/bin/dash'],
+    ['ProcessName', '/usr/bin/ls'],
+    ['PolicyName', 'block-ls-from-dash'],
+    ['Severity', '5'],
+    ['Tags', 'T1,T2'],
+    ['ATags', ['T1', 'T2']],
+    ['Message', 'ls was run by dash'],
+    ['Type', 'MatchedPolicy'],
+    ['Source', '/usr/bin/dash'],
+    ['Operation', 'Process'],
+    ['Resource', '/usr/bin/ls /'],
+    ['Data', 'syscall=SYS_EXECVE'],
+    ['EventData', { Syscall: 'SYS_EXECVE' }],
+    ['Enforcer', 'eBPF Monitor'],
+    ['Action', 'Audit (Block)'],
+    ['Result', 'Passed'],
+    ['Cwd', '/'],
+    ['NodeID', 'node-1'],
+  ]);
+});
+
 test('hostile bytes are the same text again after a JSON parser, on one line without control characters', (t) => {
-  const line = escapeControls(alertToKubeArmorJson(sampleAlert({ resource: hostile })));
+  const line = kubeArmorJsonLine(sampleAlert({ resource: hostile }));
 
   t.notRegex(line, /[\u0000-\u001f\u007f-\u009f\u202a-\u202e]/u);
   t.is((JSON.parse(line) as { Resource: string }).Resource, hostile);
