@@ -148,28 +148,27 @@ static __always_inline void add_caller_executable(struct scratch *scratch, struc
 #define FMODE_EXEC 0x20 /* __FMODE_EXEC in f_flags: opened by exec; open() cannot set it (build_open_flags) */
 #define WORKS_MAX 128
 
-/* fs/file_table.c: queued by fput() for the last close. Typeless: its address alone, from /proc/kallsyms. */
-extern const void ____fput __ksym __weak;
-
 /*
  * The script's file. exec has closed it by now (fs/exec.c, exec_binprm), but the last close waits in the task's works
  * until the return to user space. Newest first: the oldest that exec opened is the script; later ones are its
  * interpreters, the loader and the old program. NULL where it is not found: more than WORKS_MAX files were closed on exec.
+ * A work that is no file is told by itself: its inode would have to be its dentry's. (Comparing its function would need
+ * /proc/kallsyms, which costs 0.1 s at each start.)
  */
 static __always_inline struct file *script_file(struct task_struct *task)
 {
-	__u64 work = (__u64)BPF_CORE_READ(task, task_works);
+	struct callback_head *work = BPF_CORE_READ(task, task_works);
 	struct file *file, *found = NULL;
+	struct inode *inode;
 	int place;
 
-	if (!&____fput)
-		return NULL;
 	for (place = 0; place < WORKS_MAX && work; place++) {
-		file = (struct file *)file_of_work(work);
-		if ((__u64)BPF_CORE_READ((struct callback_head *)work, func) == (__u64)&____fput &&
-		    (BPF_CORE_READ(file, f_flags) & FMODE_EXEC))
+		file = (struct file *)file_of_work((__u64)work);
+		inode = BPF_CORE_READ(file, f_inode);
+		if (inode && (BPF_CORE_READ(file, f_flags) & FMODE_EXEC) &&
+		    BPF_CORE_READ(file, f_path.dentry, d_inode) == inode)
 			found = file;
-		work = (__u64)BPF_CORE_READ((struct callback_head *)work, next);
+		work = BPF_CORE_READ(work, next);
 	}
 	return work ? NULL : found;
 }
