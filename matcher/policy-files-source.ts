@@ -9,12 +9,16 @@ import { printable } from '../runtime/printable.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { retry } from '../runtime/retry.ts';
 import { policyDifference, type PolicyScan } from './policy-difference.ts';
-import { scanPolicyTexts, type PolicyText } from './policy-scan.ts';
+import { combineReadings, readPolicyText, type PolicyReading, type PolicyText } from './policy-scan.ts';
 
 /** Policy files read at most: a cluster has hundreds. */
 export const maxPolicyFiles = 10_000;
 /** Largest policy file that is read; the largest single policy seen has 20 KiB. */
 export const maxPolicyFileBytes = 4 * 1024 * 1024;
+/** All of them together: they are held in memory, so as to parse only what has changed. */
+export const maxPolicyBytes = 256 * 1024 * 1024;
+/** Documents appended in one go: an append is one write, and policies have some kilobytes. */
+const documentsPerAppend = 256;
 /** Deepest folder below one that was given. */
 const maxFolderDepth = 16;
 /** How long files must be quiet before they are read: editors and kubectl write in several steps. */
@@ -51,10 +55,10 @@ export function policyFilesSource(options: PolicyFilesOptions): SourceStage {
     outputs: ['policies'],
     async run(log, signal) {
       using changes = new FileChanges(options);
-      const told = new ToldIssues(options.logger);
+      const looker = new Looker(options);
       while (!signal.aborted) {
         changes.reset();
-        const look = () => synchronizePolicyFiles(log, { ...options, told });
+        const look = () => looker.synchronize(log);
         const onRetry = (error: unknown): void => {
           options.logger.warn({ err: error }, 'the log did not take the policies; it is tried again');
         };
@@ -71,22 +75,52 @@ export function policyFilesSource(options: PolicyFilesOptions): SourceStage {
 /** Makes the table `policies` agree with the files, once. Throws what the log throws. */
 export async function synchronizePolicyFiles(
   log: EventLog,
-  options: PolicyFilesOptions & { readonly told?: ToldIssues },
+  options: PolicyFilesOptions,
 ): Promise<PolicySynchronization> {
-  const { texts, problems } = await readPolicyFiles(options.paths);
-  const scanned = scanPolicyTexts(texts, options.sourceId);
-  // What is away for a moment, or for good: nobody can tell, so nothing that it held counts as deleted.
-  const scan: PolicyScan = { ...scanned, incomplete: problems.length > 0 };
-  const { records } = await log.table('policies');
-  const { outputs, ofAnotherSource } = policyDifference(scan, records, options.sourceId);
-  if (outputs.length > 0) await log.append(outputs);
-  const others = ofAnotherSource.map((key) => `${key} is left out: another source has a policy of that name`);
-  (options.told ?? new ToldIssues(options.logger)).tell([...problems, ...others], scanned.issues, texts);
-  for (const output of outputs) {
-    const deleted = 'value' in output && output.value === undefined;
-    options.logger.info({ policy: output.key }, deleted ? 'a policy was deleted' : 'a policy was taken over');
+  return await new Looker(options).synchronize(log);
+}
+
+/** Looks at the files again and again: parses only what has changed, tells only what is new. */
+class Looker {
+  readonly #options: PolicyFilesOptions;
+  readonly #told: ToldIssues;
+  /** Of the last look, by absolute path. */
+  #readings = new Map<string, PolicyReading>();
+
+  constructor(options: PolicyFilesOptions) {
+    this.#options = options;
+    this.#told = new ToldIssues(options.logger);
   }
-  return { policies: scan.documents.size, changes: outputs.length, issues: scanned.issues };
+
+  async synchronize(log: EventLog): Promise<PolicySynchronization> {
+    const { paths, sourceId, logger } = this.#options;
+    const { texts, problems } = await readPolicyFiles(paths);
+    const readings = new Map<string, PolicyReading>();
+    for (const [absolute, text] of texts) {
+      const known = this.#readings.get(absolute);
+      readings.set(absolute, known !== undefined && isSameText(known.text, text) ? known : readPolicyText(text));
+    }
+    this.#readings = readings;
+    const scanned = combineReadings([...readings.values()], sourceId);
+    // What is away for a moment, or for good: nobody can tell, so nothing that it held counts as deleted.
+    const scan: PolicyScan = { ...scanned, incomplete: problems.length > 0 };
+    const { records } = await log.table('policies');
+    const { outputs, ofAnotherSource } = policyDifference(scan, records, sourceId);
+    for (let start = 0; start < outputs.length; start += documentsPerAppend) {
+      await log.append(outputs.slice(start, start + documentsPerAppend));
+    }
+    const others = ofAnotherSource.map((key) => `${key} is left out: another source has a policy of that name`);
+    this.#told.tell([...problems, ...others], scanned.issues, [...texts.values()]);
+    for (const output of outputs) {
+      const deleted = 'value' in output && output.value === undefined;
+      logger.info({ policy: output.key }, deleted ? 'a policy was deleted' : 'a policy was taken over');
+    }
+    return { policies: scan.documents.size, changes: outputs.length, issues: scanned.issues };
+  }
+}
+
+function isSameText(first: PolicyText, second: PolicyText): boolean {
+  return first.text === second.text && first.file === second.file && first.problem === second.problem;
 }
 
 /** Tells what is wrong when that is new, not with each look at the same files. */
@@ -116,7 +150,7 @@ class ToldIssues {
 
 async function readPolicyFiles(
   paths: readonly string[],
-): Promise<{ readonly texts: readonly PolicyText[]; readonly problems: readonly string[] }> {
+): Promise<{ readonly texts: ReadonlyMap<string, PolicyText>; readonly problems: readonly string[] }> {
   const found: { readonly absolute: string; readonly file: string }[] = [];
   const problems: string[] = [];
   for (const given of paths) {
@@ -129,8 +163,17 @@ async function readPolicyFiles(
     }
   }
   if (found.length > maxPolicyFiles) problems.push(`of more than ${maxPolicyFiles} policy files the rest is left out`);
-  const texts: PolicyText[] = [];
-  for (const { absolute, file } of found.slice(0, maxPolicyFiles)) texts.push(await readPolicyFile(absolute, file));
+  const texts = new Map<string, PolicyText>();
+  let length = 0;
+  for (const { absolute, file } of found.slice(0, maxPolicyFiles)) {
+    const text = await readPolicyFile(absolute, file);
+    length += text.text.length;
+    if (length > maxPolicyBytes) {
+      problems.push(`of policy files beyond ${maxPolicyBytes} bytes together the rest is left out`);
+      break;
+    }
+    texts.set(absolute, text);
+  }
   return { texts, problems };
 }
 
