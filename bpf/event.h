@@ -37,7 +37,7 @@ enum palisade_constant {
 /* The order of schemas/avro/01-operation.avsc; new ones go to the end. */
 enum palisade_operation {
 	PALISADE_OPERATION_UNKNOWN = 0,
-	PALISADE_OPERATION_EXISTING = 1, /* told by /proc, never by a program */
+	PALISADE_OPERATION_EXISTING = 1, /* told at the start of a session, never through the ring; CPU -1 */
 	PALISADE_OPERATION_FORK = 2,
 	PALISADE_OPERATION_EXEC = 3,
 	PALISADE_OPERATION_EXIT = 4,

@@ -7,6 +7,7 @@
  *   lib/ring                           begin, count, number, submit
  *   lib/path, container, task          what, which container, who
  *   lib/filter, syscall                whether; arguments
+ *   lib/layout, runtime                which cgroups are containers, for monitor/cgroup
  *   monitor/                           one section an operation
  *
  * To add an operation: its number in event.h, a program in the fitting file under monitor/, and, where it is a system call,
@@ -19,6 +20,8 @@
 #include <bpf/bpf_tracing.h>
 
 #include "event.h"
+#include "monitor/cgroup.bpf.h"
+#include "monitor/existing.bpf.h"
 #include "monitor/file.bpf.h"
 #include "monitor/network.bpf.h"
 #include "monitor/process.bpf.h"
@@ -81,3 +84,6 @@ const volatile enum palisade_constant constant_in_btf;
 const volatile enum palisade_string string_in_btf;
 const volatile enum palisade_path_source path_source_in_btf;
 const volatile enum palisade_operation operation_in_btf;
+const volatile enum palisade_container_constant container_constant_in_btf;
+const volatile enum palisade_container_source container_source_in_btf;
+const volatile enum palisade_layout_id layout_id_in_btf;

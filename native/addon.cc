@@ -1,7 +1,9 @@
 // The only file that knows JavaScript: converts, maps errors, and checks nothing that monitor.ts has checked.
 #include <napi.h>
 
+
 #include <algorithm>
+#include <ctime>
 #include <cstring>
 #include <memory>
 #include <set>
@@ -125,6 +127,8 @@ class MonitorObject : public Napi::ObjectWrap<MonitorObject> {
                            InstanceMethod<&MonitorObject::MapUpdate>("mapUpdate"),
                            InstanceMethod<&MonitorObject::MapDelete>("mapDelete"),
                            InstanceMethod<&MonitorObject::MapEntries>("mapEntries"),
+                           InstanceMethod<&MonitorObject::ScanProcesses>("scanProcesses"),
+                           InstanceMethod<&MonitorObject::Clock>("clock"),
                            InstanceMethod<&MonitorObject::Detach>("detach"),
                            InstanceMethod<&MonitorObject::Close>("close"),
                        });
@@ -265,6 +269,23 @@ class MonitorObject : public Napi::ObjectWrap<MonitorObject> {
       }
       return array;
     });
+  }
+
+  Napi::Value ScanProcesses(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] { return to_array(info.Env(), monitor(info.Env()).scan_processes()); });
+  }
+
+  /// → { bootTimeNs, wallTimeNs }, read one after the other.
+  Napi::Value Clock(const Napi::CallbackInfo& info) {
+    const auto read = [](clockid_t clock) {
+      timespec now{};
+      clock_gettime(clock, &now);
+      return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+    };
+    Napi::Object clock = Napi::Object::New(info.Env());
+    clock.Set("bootTimeNs", Napi::BigInt::New(info.Env(), read(CLOCK_BOOTTIME)));
+    clock.Set("wallTimeNs", Napi::BigInt::New(info.Env(), read(CLOCK_REALTIME)));
+    return clock;
   }
 
   void Detach(const Napi::CallbackInfo& info) {

@@ -71,7 +71,8 @@ function buildObject(): void {
   const args = ['-g', '-O2', '-Wall', '-Werror', '-target', 'bpf', '-D__TARGET_ARCH_x86', '-mcpu=v3', '-Ibpf'];
   run('clang', [...args, '-c', 'bpf/monitor.bpf.c', '-o', objectFile]);
   run('llvm-strip', ['-g', objectFile]); // DWARF goes, BTF stays: a third of the size.
-  writeFileSync(join(build, 'monitor.skel.h'), execFileSync('bpftool', ['gen', 'skeleton', objectFile]));
+  const skeleton = execFileSync('bpftool', ['gen', 'skeleton', objectFile], { maxBuffer: 64 << 20 });
+  writeFileSync(join(build, 'monitor.skel.h'), skeleton);
   run(process.execPath, ['native/generate-layout.ts']);
 }
 

@@ -6,12 +6,14 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <string_view>
 
 #include "kernel_error.h"
 #include "monitor.skel.h"
@@ -25,7 +27,12 @@ constexpr std::size_t kPredecessorsMax = 8;
 /// Of one program's verifier log; only touched where a program is refused.
 constexpr std::size_t kLogBytes = 4u << 20;
 /// Maps that outlive a session. The others belong to it.
-constexpr std::array<const char*, 2> kSharedMaps = {"containers", "registered"};
+constexpr std::array<const char*, 7> kSharedMaps = {
+    "containers", "container_paths", "container_layouts", "runtimes", "runtime_names", "belongings", "registered"};
+/// Of all processes in one scan: at some 500 bytes each, more than pid_max allows on a usual machine.
+constexpr std::size_t kScanBytesMax = 64u << 20;
+/// Programs that are run on demand, not attached.
+constexpr const char* kIteratorPrefix = "iter/";
 
 std::uint64_t boot_time_ns() {
   timespec now{};
@@ -177,6 +184,7 @@ void Monitor::attach() {
   bpf_object__for_each_program(program, skeleton_->obj) {
     const std::string name = bpf_program__name(program);
     if (name.starts_with("call_")) continue;  // Called by the dispatcher: bpf/monitor.bpf.c.
+    if (std::string_view(bpf_program__section_name(program)).starts_with(kIteratorPrefix)) continue;
     const LibbpfMessages messages;
     Link link(bpf_program__attach(program));
     if (!link)
@@ -305,6 +313,26 @@ std::vector<std::pair<Bytes, Bytes>> Monitor::entries(const std::string& name) c
     if (bpf_map_lookup_elem(fd, next.data(), value.data()) == 0) all.emplace_back(next, value);
     key = next;
     from = key.data();
+  }
+  return all;
+}
+
+Bytes Monitor::scan_processes() {
+  const LibbpfMessages messages;
+  const char* name = bpf_program__name(skeleton_->progs.process_scan);
+  const Link link(bpf_program__attach_iter(skeleton_->progs.process_scan, nullptr));
+  if (!link) throw KernelError("attach the iterator " + std::string(name), errno, name, messages.text());
+  const Descriptor iterator(bpf_iter_create(bpf_link__fd(link.get())));
+  if (!iterator) throw KernelError("run the iterator " + std::string(name), errno, name);
+  Bytes all;
+  std::array<std::uint8_t, 1u << 16> part{};
+  while (all.size() < kScanBytesMax) {
+    const ssize_t got = read(iterator.get(), part.data(), part.size());
+    if (got == 0) break;
+    // EAGAIN: a program had the scratch of this CPU; the next read begins with that task again.
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    if (got < 0) throw KernelError("run the iterator " + std::string(name), errno, name);
+    all.insert(all.end(), part.begin(), part.begin() + got);
   }
   return all;
 }

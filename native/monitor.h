@@ -78,6 +78,9 @@ class Monitor {
   bool remove(const std::string& map, const Bytes& key);
   std::vector<std::pair<Bytes, Bytes>> entries(const std::string& map) const;
 
+  /// Lets every process that runs know the container it is in, as `containers` has them now, and tells of each as an event.
+  Bytes scan_processes();
+
   void detach();
   /// Detaches, and removes this session's pins where nothing is left to be read or released.
   void close();

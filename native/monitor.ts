@@ -53,7 +53,16 @@ export interface DiscardedSession {
 }
 
 /** Pinned maps that user space may read and write. Keys and values are bytes in the host's order. */
-export type MonitorMapName = 'containers' | 'registered';
+export type MonitorMapName =
+  'containers' | 'container_paths' | 'container_layouts' | 'runtimes' | 'runtime_names' | 'registered';
+
+/** Two clocks at one moment, in ns. */
+export interface MonitorClock {
+  /** CLOCK_BOOTTIME, which the events have. */
+  readonly bootTimeNs: bigint;
+  /** CLOCK_REALTIME: since 1970-01-01 UTC. */
+  readonly wallTimeNs: bigint;
+}
 
 export interface MonitorOptions {
   /** Directory on a bpf file system; made if it is missing. One monitor at a time may use it. */
@@ -101,6 +110,12 @@ export interface Monitor extends AsyncDisposable {
   /** Whether there was something to delete. */
   mapDelete(map: MonitorMapName, key: Uint8Array): boolean;
   mapEntries(map: MonitorMapName): readonly (readonly [key: Uint8Array, value: Uint8Array])[];
+  /**
+   * Lets every process that runs know the container it is in, as the map `containers` has them now, and tells of each: `struct
+   * palisade_event` after `struct palisade_event`, of the operation `existing`, in the order of their pids.
+   */
+  scanProcesses(): Uint8Array;
+  clock(): MonitorClock;
   /** Takes the programs out of the kernel. What is in the ring can still be read; counters are final afterwards. */
   detach(): void;
   /** Detaches. Pins of this session are removed where its ring is empty and given back, else left to the next start. */
@@ -116,7 +131,14 @@ const blockBytesMax = 1 << 20;
 const gatherMs = 5;
 /** Bits of enum palisade_operation. */
 const operationBit: Readonly<Record<MonitorOperation, number>> = { fork: 2, exec: 3, exit: 4, open: 5, connect: 6 };
-const mapNames: readonly string[] = ['containers', 'registered'] satisfies readonly MonitorMapName[];
+const mapNames: readonly string[] = [
+  'containers',
+  'container_paths',
+  'container_layouts',
+  'runtimes',
+  'runtime_names',
+  'registered',
+] satisfies readonly MonitorMapName[];
 
 /** addon.cc's class. Checks nothing. */
 interface NativeMonitor {
@@ -134,6 +156,8 @@ interface NativeMonitor {
   mapUpdate(map: string, key: Uint8Array, value: Uint8Array): void;
   mapDelete(map: string, key: Uint8Array): boolean;
   mapEntries(map: string): readonly (readonly [Uint8Array, Uint8Array])[];
+  scanProcesses(): Uint8Array;
+  clock(): MonitorClock;
   detach(): void;
   close(): void;
 }
@@ -276,6 +300,8 @@ export function openMonitor(options: MonitorOptions): Monitor {
       checkMap(map);
       return native.mapEntries(map);
     },
+    scanProcesses: () => native.scanProcesses(),
+    clock: () => native.clock(),
     detach() {
       if (state !== 'attached') return;
       native.detach();

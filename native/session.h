@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "../bpf/container.h"
 #include "../bpf/event.h"
 #include "handles.h"
 #include "ring.h"

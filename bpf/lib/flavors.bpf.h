@@ -28,4 +28,12 @@ static __always_inline __u64 file_of_work(__u64 work)
 	return work - bpf_core_field_offset(struct file___v5_19, f_u.fu_rcuhead);
 }
 
+/*
+ * Until 6.0 a cgroup has its ancestors' ids, from 6.1 pointers to them: 7f203bc89eb6 ("cgroup: Replace
+ * cgroup->ancestor_ids[] with ->ancestors[]").
+ */
+struct cgroup___v6_0 {
+	u64 ancestor_ids[0];
+} __attribute__((preserve_access_index));
+
 #endif

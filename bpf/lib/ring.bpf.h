@@ -72,18 +72,14 @@ static __always_inline struct palisade_counters *counters_of_cpu(void)
 /* One of the counters' arrays by operation. The operation is a constant at each call. */
 #define COUNT(cell, what, operation) __sync_fetch_and_add(&(cell)->what[operation], 1)
 
-/* The CPU's scratch with a fresh header, or NULL where it is in use: a program that was interrupted has it. Then the
- * event is a dropped one. To be followed by submit_event() on every way. */
-static __always_inline struct scratch *reserve_event(struct palisade_counters *cell, enum palisade_operation operation)
+/* The CPU's scratch with a fresh header, or NULL where it is in use: a program that was interrupted has it. */
+static __always_inline struct scratch *take_scratch(enum palisade_operation operation)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &cpu);
-	__u64 sequence = __sync_fetch_and_add(&cell->sequence, 1) + 1;
 
-	if (!scratch || scratch->busy) {
-		COUNT(cell, dropped, operation);
+	if (!scratch || scratch->busy)
 		return NULL;
-	}
 	scratch->busy = 1;
 	scratch->used = 0;
 	__builtin_memset(&scratch->event, 0, sizeof(scratch->event));
@@ -91,7 +87,6 @@ static __always_inline struct scratch *reserve_event(struct palisade_counters *c
 	scratch->event.operation = operation;
 	scratch->event.session = session;
 	scratch->event.time_ns = bpf_ktime_get_boot_ns();
-	scratch->event.sequence = sequence;
 	scratch->event.cpu = cpu;
 	scratch->event.syscall = -1;
 	scratch->event.file_descriptor = -1;
@@ -104,6 +99,32 @@ static __always_inline struct scratch *reserve_event(struct palisade_counters *c
 	scratch->event.caller_fsuid = PALISADE_NO_UID;
 	scratch->event.caller_gid = PALISADE_NO_UID;
 	return scratch;
+}
+
+/* A scratch with a numbered event; where there is none the event is a dropped one. To be followed by submit_event() on
+ * every way. */
+static __always_inline struct scratch *reserve_event(struct palisade_counters *cell, enum palisade_operation operation)
+{
+	__u64 sequence = __sync_fetch_and_add(&cell->sequence, 1) + 1;
+	struct scratch *scratch = take_scratch(operation);
+
+	if (scratch)
+		scratch->event.sequence = sequence;
+	else
+		COUNT(cell, dropped, operation);
+	return scratch;
+}
+
+/* Closes the event: its size, which is returned, and the zeros up to it. */
+static __always_inline __u64 end_event(struct scratch *scratch)
+{
+	__u64 used = scratch->used, size;
+
+	/* At most 7 zeros up to the next multiple of 8; the strings' end has room for them. */
+	*(__u64 *)&scratch->strings[(used & (STRINGS_BYTES - 1))] = 0;
+	size = (sizeof(struct palisade_event) + (used & (STRINGS_BYTES - 1)) + 7) & ~7ull;
+	scratch->event.size = size;
+	return size;
 }
 
 /* Hands the event to user space, or counts it as dropped. The scratch is free afterwards. */
