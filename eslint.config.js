@@ -41,24 +41,6 @@ const pure = {
   },
 };
 
-/** The oracle of the compiled rules shares nothing with them but parser and model. */
-const oracle = {
-  files: ['test/policy/interpreter.ts'],
-  rules: {
-    'no-restricted-imports': [
-      'error',
-      {
-        patterns: [
-          {
-            regex: '/policy/(?!(model|act|verdict|parse)\\.ts$)',
-            message: 'The interpreter shares only parser and model with the compiled rules.',
-          },
-        ],
-      },
-    ],
-  },
-};
-
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', 'native/build/**', 'schemas/generated.ts', '**/*.mjs', '*.js'] },
   ...tseslint.configs.strictTypeChecked,
@@ -74,5 +56,4 @@ export default tseslint.config(
   },
   ...boundaries,
   pure,
-  oracle,
 );

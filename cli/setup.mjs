@@ -86,9 +86,7 @@ async function step(title, command, args, options = {}) {
   child.stdout.on('data', onData);
   child.stderr.on('data', onData);
   const heartbeat = setInterval(() => {
-    // npm warns of what is older than a package wishes, the system's Node first: that is no news here.
-    const news = kept.findLast((line) => !line.startsWith('npm warn'));
-    if (!isTerminal) say(`    still at it after ${seconds(startedMs)}${news === undefined ? '' : `: ${news}`}`);
+    if (!isTerminal) say(`    still at it after ${seconds(startedMs)}: ${kept.at(-1) ?? ''}`);
   }, heartbeatMs);
   const failure = await new Promise((resolve) => {
     child.on('error', (error) => resolve(error.message));

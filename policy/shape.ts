@@ -144,12 +144,11 @@ function checkMapping(node: YamlNode, shape: MappingShape, field: string, issues
     return;
   }
   const known = Object.keys(shape.fields);
-  let misplaced = false;
   for (const [key, { keyPlace, value }] of node.entries) {
     const inner = field === '' ? key : `${field}.${key}`;
     const fieldShape = Object.hasOwn(shape.fields, key) ? shape.fields[key] : undefined;
     if (fieldShape === undefined) {
-      misplaced = reportUnknown(key, keyPlace, shape, known, inner, issues) || misplaced;
+      reportUnknown(key, keyPlace, shape, known, inner, issues);
       continue;
     }
     if (isNull(value)) continue;
@@ -158,8 +157,6 @@ function checkMapping(node: YamlNode, shape: MappingShape, field: string, issues
       issues.add('notSupported', keyPlace, inner, `\`${key}\` is not judged yet: its rules have no effect.`);
     }
   }
-  // What is missing stands there under another name, and that was told.
-  if (misplaced) return;
   for (const key of shape.required ?? []) {
     if (fieldOf(node, key) === undefined) reportMissing(node, `\`${key}\``, field, issues);
   }
@@ -169,7 +166,6 @@ function checkMapping(node: YamlNode, shape: MappingShape, field: string, issues
   }
 }
 
-/** Whether it is an error. */
 function reportUnknown(
   key: string,
   place: Place,
@@ -177,12 +173,12 @@ function reportUnknown(
   known: readonly string[],
   field: string,
   issues: IssueList,
-): boolean {
+): void {
   const misplaced = Object.hasOwn(shape.misplaced ?? {}, key) ? shape.misplaced?.[key] : undefined;
   if (misplaced !== undefined) {
     const more = misplaced.suggestion === undefined ? {} : { suggestion: misplaced.suggestion };
     issues.add(misplaced.severity, place, field, misplaced.message, { got: key, ...more });
-    return misplaced.severity === 'error';
+    return;
   }
   const suggestion = nearestName(key, known);
   const hint =
@@ -193,7 +189,6 @@ function reportUnknown(
     got: key,
     ...(suggestion === undefined ? {} : { suggestion }),
   });
-  return false;
 }
 
 function reportMissing(node: YamlMapping, what: string, field: string, issues: IssueList): void {

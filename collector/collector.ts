@@ -1,0 +1,101 @@
+import { readFileSync } from 'node:fs';
+import type { EventLog } from '../eventlog/event-log.ts';
+import type { SourceStage } from '../eventlog/stage.ts';
+import { openMonitor, type MonitorOperation } from '../native/monitor.ts';
+import { CollectorSession, type CollectorReport } from './collector-session.ts';
+import { decidingHierarchy } from './cgroup-hierarchy.ts';
+import { installedRuntimes, readContainers, writeLayouts, writeRuntimes } from './container-maps.ts';
+import { scanContainers } from './container-scan.ts';
+import { describeHost } from './host-descriptor.ts';
+import { existingProcesses } from './process-scan.ts';
+import { RuntimeStates } from './runtime-state.ts';
+import { SavedContainers } from './saved-containers.ts';
+import { SessionJournal } from './session-journal.ts';
+
+/** Plain data: it crosses into the collector's thread. */
+export interface CollectorOptions {
+  readonly nodeId: string;
+  /** For the session journal and the list of containers; made where it is missing. */
+  readonly dataDirectory: string;
+  /** On a bpf file system. */
+  readonly pinDirectory: string;
+  /** Power of two. */
+  readonly ringBytes: number;
+  /** Executables of container runtimes beside those that are found by name and in engines' configurations. */
+  readonly runtimeExecutables?: readonly string[];
+  /** Processes of the pipeline beside this one, whose file and network acts are left out; never those of their children. */
+  readonly pipelinePids?: readonly number[];
+}
+
+const operations: readonly MonitorOperation[] = ['fork', 'exec', 'exit', 'open', 'connect'];
+/** How often the list of containers is looked at, milliseconds: the kernel's own map is pinned, this is the second belt. */
+const saveEveryMs = 10_000;
+
+/**
+ * The source of raw events: the monitor in the kernel, read until `signal` aborts, then drained. Throws KernelError where the
+ * kernel refuses. It keeps its thread busy: run it by `collectorThread`.
+ */
+export function collectorStage(options: CollectorOptions, report: CollectorReport): SourceStage {
+  return {
+    name: 'collector',
+    outputs: ['raw-events'],
+    run: (log, signal) => collect({ options, report, log, signal }),
+  };
+}
+
+interface Collecting {
+  readonly options: CollectorOptions;
+  readonly report: CollectorReport;
+  readonly log: Pick<EventLog, 'append'>;
+  readonly signal: AbortSignal;
+}
+
+/** As the stage's `run`, with a log that need only append. */
+export async function collect({ options, report, log, signal }: Collecting): Promise<void> {
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const hierarchy = decidingHierarchy();
+  const states = new RuntimeStates(hierarchy);
+  const saved = new SavedContainers(options.dataDirectory, bootId);
+  const host = await describeHost(hierarchy);
+  using journal = new SessionJournal(options.dataDirectory);
+  // The hooks of cgroups are at work from here on; events are left out until the containers that run already are known.
+  await using monitor = openMonitor({
+    pinDirectory: options.pinDirectory,
+    ringBytes: options.ringBytes,
+    hierarchy: hierarchy.deciding,
+    operationsOff: operations,
+  });
+  monitor.registerProcess();
+  for (const pid of options.pipelinePids ?? []) monitor.registerProcess(pid);
+  writeLayouts(monitor);
+  writeRuntimes(monitor, [...installedRuntimes(), ...(options.runtimeExecutables ?? [])]);
+  scanContainers({ maps: monitor, hierarchy, states, saved: saved.read() });
+  for (const operation of operations) monitor.setOperationEnabled(operation, true);
+  const watchingSinceNs = monitor.clock().bootTimeNs;
+  const existing = existingProcesses(monitor.scanProcesses());
+
+  const session = new CollectorSession({
+    nodeId: options.nodeId,
+    bootId,
+    monitor,
+    journal,
+    hierarchy,
+    states,
+    log,
+    report,
+    host,
+    existing,
+    watchingSinceNs,
+  });
+  const save = (): void => {
+    saved.write(readContainers(monitor));
+  };
+  save();
+  const saving = setInterval(save, saveEveryMs);
+  try {
+    await session.run(signal);
+    save();
+  } finally {
+    clearInterval(saving);
+  }
+}
