@@ -41,6 +41,24 @@ const pure = {
   },
 };
 
+/** The oracle of the compiled rules shares nothing with them but parser and model. */
+const oracle = {
+  files: ['test/policy/interpreter.ts'],
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          {
+            regex: '/policy/(?!(model|act|verdict|parse)\\.ts$)',
+            message: 'The interpreter shares only parser and model with the compiled rules.',
+          },
+        ],
+      },
+    ],
+  },
+};
+
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', 'native/build/**', 'schemas/generated.ts', '**/*.mjs', '*.js'] },
   ...tseslint.configs.strictTypeChecked,
@@ -56,4 +74,5 @@ export default tseslint.config(
   },
   ...boundaries,
   pure,
+  oracle,
 );

@@ -4,6 +4,9 @@ import type { Alert } from '../schemas/generated.ts';
 /** Text of one field on a terminal: an attacker's 4 KiB path must not push the rest off the screen. */
 const fieldLengthMax = 160;
 
+/** What KubeArmor, and we after it, give as namespace of a container that no Kubernetes runs. Its pod is then the container. */
+const namespaceWithoutKubernetes = 'container_namespace';
+
 /** Terminal colors, or empty strings where output is not a terminal. */
 export interface Palette {
   readonly strong: string;
@@ -41,7 +44,7 @@ function field(text: string): string {
 
 function target(alert: Alert): string {
   if (alert.containerId === '') return `host ${field(alert.hostName)}`;
-  if (alert.podName !== '')
+  if (alert.podName !== '' && alert.namespaceName !== namespaceWithoutKubernetes)
     return `pod ${field(alert.namespaceName)}/${field(alert.podName)}/${field(alert.containerName)}`;
   return `container ${field(alert.containerName === '' ? alert.containerId.slice(0, 12) : alert.containerName)}`;
 }

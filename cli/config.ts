@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { nearestName } from '../policy/nearest.ts';
 import { PalisadeError } from '../runtime/errors.ts';
 import { packageRoot } from './package-root.ts';
 import { parseDuration, parseSize } from './units.ts';
@@ -198,23 +199,7 @@ function knownKey(
 ): ConfigKey {
   const exact = keys.find((key) => spell(key) === given);
   if (exact !== undefined) return exact;
-  const nearest = keys
-    .map((key) => ({ key, distance: editDistance(spell(key).toLowerCase(), given.toLowerCase()) }))
-    .sort((first, second) => first.distance - second.distance)[0];
-  const suggestion = nearest !== undefined && nearest.distance <= 4 ? `; did you mean ${spell(nearest.key)}?` : '';
+  const nearest = nearestName(given, keys.map(spell));
+  const suggestion = nearest === undefined ? '' : `; did you mean ${nearest}?`;
   throw new ConfigError(given, source, `is no setting${suggestion}`);
-}
-
-/** Levenshtein's distance, in one row. */
-function editDistance(first: string, second: string): number {
-  let row = Array.from({ length: second.length + 1 }, (_, place) => place);
-  for (let i = 1; i <= first.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= second.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (first[i - 1] === second[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[second.length] ?? 0;
 }

@@ -7,8 +7,10 @@ export interface DataLayout {
   readonly nodeId: string;
   /** The embedded event log; readable by its owner alone, since it holds what every process of this machine did. */
   readonly log: string;
-  /** The ClickHouse engine's data, token and address. */
+  /** The ClickHouse engine's data, which belongs to its user. */
   readonly engine: string;
+  /** Where a running engine is, with the token for queries; readable by the owner alone. */
+  readonly engineAddress: string;
   /** The collector's list of known containers. */
   readonly collector: string;
 }
@@ -20,6 +22,7 @@ export function dataLayout(root: string): DataLayout {
     nodeId: path.join(root, 'node-id'),
     log: path.join(root, 'log'),
     engine: path.join(root, 'clickhouse'),
+    engineAddress: path.join(root, 'clickhouse-address.json'),
     collector: path.join(root, 'collector'),
   };
 }

@@ -1,8 +1,12 @@
+import { engineLockHolder } from '../sink/engine-directory.ts';
+import { confinement } from '../sink/engine/privileges.ts';
 import type { Config } from './config.ts';
+import { dataLayout } from './data-directory.ts';
 import { missingForContainer } from './demo/container.ts';
+import { engineRunsAs } from './engine.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { cgroupLayout, checkHost } from './host-checks.ts';
-import { madeInSystem } from './made-in-system.ts';
+import { engineUser, madeInSystem } from './made-in-system.ts';
 
 export interface DoctorOptions {
   readonly json: boolean;
@@ -14,6 +18,7 @@ export function doctor(config: Config, options: DoctorOptions): ExitCode {
   const host = checkHost(config.pinDirectory);
   const missing = missingForContainer();
   const made = madeInSystem(config);
+  const engine = engineReport(config);
   const live = host.every((check) => check.holds);
   if (options.json) {
     const report = {
@@ -34,9 +39,24 @@ export function doctor(config: Config, options: DoctorOptions): ExitCode {
     );
     const demo = missing.length === 0 ? 'possible' : missing.join(' ');
     options.write(`\nA container for \`palisade demo\`: ${demo}\n`);
+    options.write(`\nThe ClickHouse engine: ${engine}\n`);
     options.write('\nMade by Palisade in this system (`palisade uninstall` removes it):\n');
     for (const { name, exists, detail } of made)
       options.write(`  ${exists ? 'there ' : 'absent'}  ${name}  (${detail})\n`);
   }
   return live ? exitCodes.done : exitCodes.unavailable;
+}
+
+/** As whom the engine runs, as the kernel has it; or as whom it would. */
+function engineReport(config: Config): string {
+  const pid = engineLockHolder(dataLayout(config.dataDirectory).engine);
+  if (pid === undefined) {
+    const user = engineRunsAs();
+    if (user !== undefined) return `not running; it runs as user ${user.name} (${user.uid}), without capabilities.`;
+    if (process.getuid?.() !== 0) return 'not running; it runs as the user who starts it.';
+    return `not running; IT WOULD RUN AS ROOT, since there is no user ${engineUser}: \`npm run setup\` makes it.`;
+  }
+  const { uid, capabilities, noNewPrivileges } = confinement(pid);
+  const powers = `${capabilities ? 'WITH' : 'without'} capabilities, ${noNewPrivileges ? 'and can gain none' : 'BUT COULD GAIN SOME'}`;
+  return `running as uid ${uid} (pid ${pid}), ${powers}.`;
 }

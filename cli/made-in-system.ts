@@ -17,7 +17,9 @@ export interface MadeThing {
 /** Everything that Palisade makes in the system, whether it is there or not. */
 export function madeInSystem(config: Config): readonly MadeThing[] {
   const layout = dataLayout(config.dataDirectory);
-  const data = [layout.log, layout.engine, layout.collector, layout.nodeId].filter((file) => existsSync(file));
+  const data = [layout.log, layout.engine, layout.engineAddress, layout.collector, layout.nodeId].filter((file) =>
+    existsSync(file),
+  );
   const pins = existsSync(config.pinDirectory) ? readdirSync(config.pinDirectory) : [];
   return [
     {

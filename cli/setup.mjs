@@ -86,7 +86,9 @@ async function step(title, command, args, options = {}) {
   child.stdout.on('data', onData);
   child.stderr.on('data', onData);
   const heartbeat = setInterval(() => {
-    if (!isTerminal) say(`    still at it after ${seconds(startedMs)}: ${kept.at(-1) ?? ''}`);
+    // npm warns of what is older than a package wishes, the system's Node first: that is no news here.
+    const news = kept.findLast((line) => !line.startsWith('npm warn'));
+    if (!isTerminal) say(`    still at it after ${seconds(startedMs)}${news === undefined ? '' : `: ${news}`}`);
   }, heartbeatMs);
   const failure = await new Promise((resolve) => {
     child.on('error', (error) => resolve(error.message));

@@ -1,21 +1,49 @@
-import type { EventLog } from '../eventlog/event-log.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { EventLogReader } from '../eventlog/embedded.ts';
 import type { Alert, Coverage } from '../schemas/generated.ts';
 import type { StatusFigures } from './terminal.ts';
 
-/** What is shown of a running pipeline, read from its topics as anybody could. */
+/** A tail has caught up when it has had nothing to show for this long; it is a few milliseconds behind the log. */
+const quietMs = 150;
+/** Catching up at the end takes no longer than this: what is not shown then is in the log and in SQL. */
+const catchUpMs = 2000;
+
+/** Who is shown what. */
 export interface TailOptions {
-  readonly log: EventLog;
-  readonly signal: AbortSignal;
+  readonly log: Pick<EventLogReader, 'read'>;
   readonly onAlert: (alert: Alert) => void;
   readonly onCoverage: (coverage: Coverage) => void;
 }
 
-/** Follows alerts and coverage from the present end on until `signal` aborts. */
-export async function tailAlerts({ log, signal, onAlert, onCoverage }: TailOptions): Promise<void> {
-  for await (const record of log.read({ topics: ['alerts', 'coverage'], from: 'end', follow: true, signal })) {
-    if (record.value === undefined) continue;
-    if (record.topic === 'alerts') onAlert(record.value);
-    else if (record.topic === 'coverage') onCoverage(record.value);
+/** Follows alerts and coverage of a running pipeline from its topics, as anybody could, from the present end on. */
+export class AlertTail {
+  readonly #abort = new AbortController();
+  readonly #done: Promise<void>;
+  #lastMs = performance.now();
+
+  constructor(options: TailOptions) {
+    this.#done = this.#follow(options);
+    // Kept for `end`, which throws it.
+    this.#done.catch(() => undefined);
+  }
+
+  /** Shows what is still there, then ends. Throws what reading threw. */
+  async end(): Promise<void> {
+    const untilMs = performance.now() + catchUpMs;
+    this.#lastMs = performance.now();
+    while (performance.now() - this.#lastMs < quietMs && performance.now() < untilMs) await delay(quietMs / 5);
+    this.#abort.abort();
+    await this.#done;
+  }
+
+  async #follow({ log, onAlert, onCoverage }: TailOptions): Promise<void> {
+    const { signal } = this.#abort;
+    for await (const record of log.read({ topics: ['alerts', 'coverage'], from: 'end', follow: true, signal })) {
+      this.#lastMs = performance.now();
+      if (record.value === undefined) continue;
+      if (record.topic === 'alerts') onAlert(record.value);
+      else if (record.topic === 'coverage') onCoverage(record.value);
+    }
   }
 }
 
@@ -23,7 +51,7 @@ export async function tailAlerts({ log, signal, onAlert, onCoverage }: TailOptio
 export class StatusCounter {
   #alerts = 0;
   #received = 0;
-  readonly #sessions = new Map<bigint, { received: number; dropped: number }>();
+  readonly #sessions = new Map<bigint, { readonly received: number; readonly dropped: number }>();
 
   alert(): void {
     this.#alerts += 1;
@@ -31,10 +59,10 @@ export class StatusCounter {
 
   /** Coverage counts from a session's beginning: what is new is the difference to the last record of that session. */
   coverage(coverage: Coverage): void {
-    const before = this.#sessions.get(coverage.session);
+    const before = this.#sessions.get(coverage.session)?.received ?? 0;
     const received = coverage.cpus.reduce((sum, cpu) => sum + cpu.received, 0);
     const dropped = coverage.operations.reduce((sum, operation) => sum + operation.dropped, 0);
-    if (before !== undefined) this.#received += received - before.received;
+    this.#received += received - before;
     this.#sessions.set(coverage.session, { received, dropped });
   }
 

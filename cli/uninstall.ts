@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import readline from 'node:readline/promises';
 import { promisify } from 'node:util';
 import { ownerOf } from '../eventlog/ownership.ts';
 import type { Config } from './config.ts';
-import { dataLayout } from './data-directory.ts';
+import { dataLayout, type DataLayout } from './data-directory.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { madeInSystem, type MadeThing } from './made-in-system.ts';
 
@@ -56,16 +55,23 @@ async function remove(thing: MadeThing, config: Config, options: UninstallOption
     case 'pins':
       await rm(config.pinDirectory, { recursive: true });
       return;
-    case 'data': {
-      const layout = dataLayout(config.dataDirectory);
-      // Only what is ours by name: the folder may be one that a person gave, with other things in it.
-      for (const file of [layout.log, layout.engine, layout.collector, layout.nodeId])
-        await rm(file, { recursive: true, force: true });
-      if (existsSync(layout.root) && (await readdir(layout.root)).length === 0) await rmdir(layout.root);
-      else options.write(`  ${layout.root} holds other files and stays.\n`);
+    case 'data':
+      if (!(await removeData(dataLayout(config.dataDirectory))))
+        options.write(`  ${config.dataDirectory} holds other files and stays.\n`);
       return;
-    }
     case 'user':
       await run('userdel', [thing.name]);
   }
+}
+
+/**
+ * Removes from a data directory what is Palisade's by name, and the directory where nothing else is in it: it may be one that
+ * a person gave. Resolves to whether the directory is gone.
+ */
+export async function removeData(layout: DataLayout): Promise<boolean> {
+  for (const file of [layout.log, layout.engine, layout.engineAddress, layout.collector, layout.nodeId])
+    await rm(file, { recursive: true, force: true });
+  if ((await readdir(layout.root)).length > 0) return false;
+  await rmdir(layout.root);
+  return true;
 }

@@ -140,7 +140,8 @@ export class BatchEnrichment {
     const { parent } = node;
     const sameParent = parent?.hostPid === context.hostPpid && parent.startTimeNs === context.parentStartTimeNs;
     // What the kernel said of the parent holds where that is still the one that made the process.
-    const parentExecutable = sameParent ? this.#batch.strings[context.parentExecutable] : undefined;
+    const told = sameParent ? this.#batch.strings[context.parentExecutable] : undefined;
+    const parentExecutable = told?.length === 0 ? undefined : told;
     const key = `${node.parentHostPid}/${node.parentStartTimeNs}/${sameParent ? context.parentExecutable : -1}`;
     let index = this.#ancestryIndexes.get(key);
     if (index === undefined) {

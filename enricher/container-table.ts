@@ -37,7 +37,7 @@ export class ContainerTable {
     slot.set(descriptor.cgroupId, {
       session,
       order: known?.order ?? this.#order.take(),
-      descriptor: copyOf(descriptor),
+      descriptor: copyOf(known === undefined ? descriptor : withKnown(descriptor, known.descriptor)),
     });
     this.#changed.add(descriptor.cgroupId);
   }
@@ -102,6 +102,21 @@ export class ContainerTable {
 
 function byOrder(first: ContainerEntry, second: ContainerEntry): number {
   return first.order - second.order;
+}
+
+/**
+ * `descriptor` with what was known of the same container before and is not (yet) known now: a monitor that has just been
+ * started has not asked the runtime yet, and a cgroup's id is used once in a boot.
+ */
+function withKnown(descriptor: ContainerDescriptor, known: ContainerDescriptor): ContainerDescriptor {
+  if (descriptor.name !== null || descriptor.containerId !== known.containerId) return descriptor;
+  return {
+    ...descriptor,
+    name: known.name,
+    image: descriptor.image ?? known.image,
+    labels: { ...known.labels, ...descriptor.labels },
+    rootLinks: descriptor.rootLinks ?? known.rootLinks,
+  };
 }
 
 /** `descriptor` with what Kubernetes says of the container, which is about names and labels only. */

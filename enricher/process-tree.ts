@@ -82,7 +82,8 @@ export class ProcessTree {
       return node;
     }
     if (node.parentHostPid === unknownParent) this.#adopt(node, context, strings);
-    if (!sameBytes(node.executable, executable)) {
+    // Empty: the kernel's programs could not read it, which is no other program.
+    if (executable.length > 0 && !sameBytes(node.executable, executable)) {
       // Its exec is not known (yet): the arguments were another program's.
       node.executable = new Uint8Array(executable);
       node.arguments = undefined;

@@ -100,6 +100,7 @@ class OwnedPartition implements AssignedPartition {
     yield* this.#replayedTables();
     if (this.intended !== undefined) yield this.#intendedBatch(this.intended);
     const { signal, drain } = this.#options;
+    const wake = drain === undefined ? signal : AbortSignal.any([signal, drain]);
     let until = Infinity;
     for (;;) {
       if (signal.aborted) return;
@@ -110,7 +111,6 @@ class OwnedPartition implements AssignedPartition {
       } else if (until < Infinity) {
         return;
       } else {
-        const wake = drain === undefined ? signal : AbortSignal.any([signal, drain]);
         await this.#store.changed(this.#options.topics, wake);
       }
     }

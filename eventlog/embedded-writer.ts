@@ -3,6 +3,7 @@ import { closeSync, fdatasync, fdatasyncSync, openSync } from 'node:fs';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import type { TopicName } from '../schemas/topics.ts';
+import { EventLogError } from './errors.ts';
 import type { Retention } from './retention.ts';
 import { databasePath, openForWriting, type Durability } from './sqlite-layout.ts';
 import { SqliteWriter } from './sqlite-writer.ts';
@@ -172,12 +173,14 @@ function mayPass(error: Error): boolean {
 // This file is the entry of a thread: eventlog/embedded-store.ts starts it.
 assert(parentPort !== null, 'embedded-writer runs in a worker thread');
 const owner = parentPort;
+const options = workerData as WriterOptions;
 try {
-  new WriterLoop(owner, workerData as WriterOptions);
+  new WriterLoop(owner, options);
   owner.postMessage({ kind: 'ready' } satisfies WriterNotice);
 } catch (error) {
-  owner.postMessage({
-    kind: 'refused',
-    message: error instanceof Error ? error.message : String(error),
-  } satisfies WriterNotice);
+  const message =
+    error instanceof EventLogError
+      ? error.message
+      : `cannot open the event log in ${options.directory}: ${error instanceof Error ? error.message : String(error)}`;
+  owner.postMessage({ kind: 'refused', message } satisfies WriterNotice);
 }

@@ -37,9 +37,7 @@ export class Ownership {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       lock = new Database(join(directory, 'owner.lock'), { timeout: 0 });
     } catch (cause) {
-      throw new EventLogError('EVENT_LOG_FAILED', `cannot make the event log in ${directory}: ${String(cause)}`, {
-        cause,
-      });
+      throw cannotMake(directory, cause);
     }
     const namePath = join(directory, 'owner.json');
     try {
@@ -47,8 +45,9 @@ export class Ownership {
       lock.exec('BEGIN IMMEDIATE');
     } catch (cause) {
       lock.close();
-      if (!(cause instanceof Database.SqliteError && cause.code === 'SQLITE_BUSY')) throw cause;
-      throw await owned(directory, namePath, cause);
+      if (cause instanceof Database.SqliteError && cause.code === 'SQLITE_BUSY')
+        throw await owned(directory, namePath, cause);
+      throw cannotMake(directory, cause);
     }
     const owner: Owner = { pid: process.pid, startTicks: startTicksOf(process.pid) ?? 0 };
     const written = `${namePath}.${process.pid}`;
@@ -66,6 +65,12 @@ export class Ownership {
 /** Pid of the process that owns the log of `directory` now; `undefined` where nobody does. For those who only want to know. */
 export function ownerOf(directory: string): number | undefined {
   return liveOwner(join(directory, 'owner.json'))?.pid;
+}
+
+function cannotMake(directory: string, cause: unknown): EventLogError {
+  return new EventLogError('EVENT_LOG_FAILED', `cannot make the event log in ${directory}: ${String(cause)}`, {
+    cause,
+  });
 }
 
 async function owned(directory: string, namePath: string, cause: unknown): Promise<EventLogError> {

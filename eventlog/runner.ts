@@ -43,6 +43,9 @@ export async function runStages(
   options: RunStagesOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  const names = stages.map(({ name }) => name);
+  // A stage's name is its group: the second one of a name would wait for the first one to leave.
+  if (new Set(names).size < names.length) throw new TypeError(`two stages of one name among ${names.join(', ')}`);
   const abandon = new AbortController();
   const failures: unknown[] = [];
   let stop: () => void = () => undefined;

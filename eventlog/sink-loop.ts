@@ -17,13 +17,14 @@ const writeIntervalMs = 50;
 export async function runSink(stage: SinkStage, context: StageContext): Promise<void> {
   const { log, signal, drain } = context;
   const format = createSingleObjectFormat();
+  const end = AbortSignal.any([signal, drain]);
   const options = { group: stage.name, topics: [stage.input], tables: [], signal, drain };
   await log.consume(options, async (partition) => {
     for await (const batch of partition.batches()) {
       const startedMs = performance.now();
       if (!(await writeBatch(stage, context, format, batch))) return;
       context.metrics.batchTook((performance.now() - startedMs) / 1000);
-      if (batch.waiting === 0) await pause(startedMs + writeIntervalMs - performance.now(), [signal, drain]);
+      if (batch.waiting === 0) await pause(startedMs + writeIntervalMs - performance.now(), end);
     }
   });
 }
@@ -94,10 +95,10 @@ function letter(stage: SinkStage, record: LogRecord, reason: string, bytes: Uint
   return { record: deadLetter(record, { stage: stage.name, reason, bytes }), tablePositions: record.tablePositions };
 }
 
-async function pause(durationMs: number, ends: readonly AbortSignal[]): Promise<void> {
+async function pause(durationMs: number, end: AbortSignal): Promise<void> {
   if (durationMs <= 0) return;
   try {
-    await delay(durationMs, undefined, { signal: AbortSignal.any([...ends]) });
+    await delay(durationMs, undefined, { signal: end });
   } catch {
     // Only an abort rejects: the pause is over.
   }

@@ -1,3 +1,4 @@
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { topicNames, topics, type TopicName } from '../schemas/topics.ts';
@@ -65,7 +66,10 @@ function assertSqliteSupported(database: Database.Database): void {
 /** Opens the log of `directory` for writing, and makes it where it is not there. For its one owner's writer alone. */
 export function openForWriting(directory: string, durability: Durability): Database.Database {
   assertNodeSupported();
-  const database = new Database(databasePath(directory), { timeout: 5000 });
+  const path = databasePath(directory);
+  // Events are nobody else's business, whatever the umask; SQLite makes the files beside it alike.
+  if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
+  const database = new Database(path, { timeout: 5000 });
   try {
     assertSqliteSupported(database);
     // Before the first table, or it has no effect: large values in few overflow pages.

@@ -1,6 +1,7 @@
-import type Database from 'better-sqlite3';
+import Database from 'better-sqlite3';
 import type { TopicName } from '../schemas/topics.ts';
 import { createCrc32c } from './crc32c.ts';
+import { EventLogError } from './errors.ts';
 import type { TablePositions } from './event-log.ts';
 import type { Fetched, GroupState, LogStore, StoredRecord } from './log-store.ts';
 import { tableOf } from './sqlite-layout.ts';
@@ -37,18 +38,18 @@ export class SqliteReader implements Pick<LogStore, 'fetch' | 'fetchLatest' | 'b
 
   fetch(topic: TopicName, from: number, maxBytes: number): Fetched {
     const statement = this.#statement(`SELECT * FROM ${tableOf(topic)} WHERE o >= ? ORDER BY o`);
-    return this.#inOneView(() => this.#cut(topic, statement, from, maxBytes));
+    return reading(() => this.#inOneView(() => this.#cut(topic, statement, from, maxBytes)));
   }
 
   fetchLatest(topic: TopicName, after: number, maxBytes: number): Fetched {
     const table = tableOf(topic);
     const statement = this.#statement(`SELECT * FROM ${table} AS current WHERE o > ? AND v IS NOT NULL
       AND o = (SELECT max(o) FROM ${table} WHERE k = current.k) ORDER BY o`);
-    return this.#inOneView(() => this.#cut(topic, statement, after, maxBytes));
+    return reading(() => this.#inOneView(() => this.#cut(topic, statement, after, maxBytes)));
   }
 
   bounds(topic: TopicName): { readonly low: number; readonly next: number } {
-    return this.#bounds.get(topic) ?? { low: 0, next: 0 };
+    return reading(() => this.#bounds.get(topic)) ?? { low: 0, next: 0 };
   }
 
   groupState(group: string): GroupState {
@@ -64,7 +65,7 @@ export class SqliteReader implements Pick<LogStore, 'fetch' | 'fetchLatest' | 'b
   }
 
   end(): number {
-    return this.#sequence.get() ?? 0;
+    return reading(() => this.#sequence.get()) ?? 0;
   }
 
   /** Changes whenever another connection has committed. */
@@ -113,5 +114,17 @@ export class SqliteReader implements Pick<LogStore, 'fetch' | 'fetchLatest' | 'b
       this.#lastPositions = { json, positions: JSON.parse(json) as TablePositions };
     }
     return this.#lastPositions.positions;
+  }
+}
+
+/** SQLite's errors as the log's: a damaged file, a disk that does not answer. */
+function reading<Result>(read: () => Result): Result {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof Database.SqliteError)) throw cause;
+    throw new EventLogError('EVENT_LOG_FAILED', `reading the event log failed: ${cause.message} (${cause.code})`, {
+      cause,
+    });
   }
 }

@@ -21,7 +21,7 @@ export interface AlertFacts {
 const noAncestry: Ancestry = { ancestors: [], complete: false };
 const slash = Uint8Array.of(0x2f);
 
-/** The alert of one event: docs/policies.md has the table of its fields. */
+/** The alert of one event: docs/alerts.md says where each field comes from. */
 export function alertOf(facts: AlertFacts): Alert {
   const { batch, judged, target, verdict, outcome } = facts;
   const { raw } = batch;

@@ -9,12 +9,16 @@ import { printable } from '../runtime/printable.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { retry } from '../runtime/retry.ts';
 import { policyDifference, type PolicyScan } from './policy-difference.ts';
-import { scanPolicyTexts, type PolicyText } from './policy-scan.ts';
+import { combineReadings, readPolicyText, type PolicyReading, type PolicyText } from './policy-scan.ts';
 
 /** Policy files read at most: a cluster has hundreds. */
 export const maxPolicyFiles = 10_000;
 /** Largest policy file that is read; the largest single policy seen has 20 KiB. */
 export const maxPolicyFileBytes = 4 * 1024 * 1024;
+/** All of them together: they are held in memory, so as to parse only what has changed. */
+export const maxPolicyBytes = 256 * 1024 * 1024;
+/** Documents appended in one go: an append is one write, and policies have some kilobytes. */
+const documentsPerAppend = 256;
 /** Deepest folder below one that was given. */
 const maxFolderDepth = 16;
 /** How long files must be quiet before they are read: editors and kubectl write in several steps. */
@@ -51,12 +55,15 @@ export function policyFilesSource(options: PolicyFilesOptions): SourceStage {
     outputs: ['policies'],
     async run(log, signal) {
       using changes = new FileChanges(options);
-      const told = new ToldIssues(options.logger);
+      const looker = new Looker(options);
       while (!signal.aborted) {
         changes.reset();
-        const look = () => synchronizePolicyFiles(log, { ...options, told });
+        const look = () => looker.synchronize(log);
+        const onRetry = (error: unknown): void => {
+          options.logger.warn({ err: error }, 'the log did not take the policies; it is tried again');
+        };
         // An abort in a wait ends the source; what went wrong before it comes again with the next start.
-        await retry(look, { ...retryOptions, signal }).catch((error: unknown) => {
+        await retry(look, { ...retryOptions, onRetry, signal }).catch((error: unknown) => {
           if (!signal.aborted) throw error;
         });
         await changes.next(signal);
@@ -68,86 +75,110 @@ export function policyFilesSource(options: PolicyFilesOptions): SourceStage {
 /** Makes the table `policies` agree with the files, once. Throws what the log throws. */
 export async function synchronizePolicyFiles(
   log: EventLog,
-  options: PolicyFilesOptions & { readonly told?: ToldIssues },
+  options: PolicyFilesOptions,
 ): Promise<PolicySynchronization> {
-  const { texts, incomplete } = await readPolicyFiles(options);
-  const scanned = scanPolicyTexts(texts, options.sourceId);
-  const scan: PolicyScan = { ...scanned, incomplete };
-  const { records } = await log.table('policies');
-  const { outputs, ofAnotherSource } = policyDifference(scan, records, options.sourceId);
-  if (outputs.length > 0) await log.append(outputs);
-  const told = options.told ?? new ToldIssues(options.logger);
-  told.tell(scanned.issues, texts);
-  told.tellOfOthers(ofAnotherSource);
-  for (const output of outputs) {
-    const deleted = 'value' in output && output.value === undefined;
-    options.logger.info({ policy: output.key }, deleted ? 'a policy was deleted' : 'a policy was taken over');
-  }
-  return { policies: scan.documents.size, changes: outputs.length, issues: scanned.issues };
+  return await new Looker(options).synchronize(log);
 }
 
-/** Tells issues when they are new, not with each look at the same files. */
-export class ToldIssues {
+/** Looks at the files again and again: parses only what has changed, tells only what is new. */
+class Looker {
+  readonly #options: PolicyFilesOptions;
+  readonly #told: ToldIssues;
+  /** Of the last look, by absolute path. */
+  #readings = new Map<string, PolicyReading>();
+
+  constructor(options: PolicyFilesOptions) {
+    this.#options = options;
+    this.#told = new ToldIssues(options.logger);
+  }
+
+  async synchronize(log: EventLog): Promise<PolicySynchronization> {
+    const { paths, sourceId, logger } = this.#options;
+    const { texts, problems } = await readPolicyFiles(paths);
+    const readings = new Map<string, PolicyReading>();
+    for (const [absolute, text] of texts) {
+      const known = this.#readings.get(absolute);
+      readings.set(absolute, known !== undefined && isSameText(known.text, text) ? known : readPolicyText(text));
+    }
+    this.#readings = readings;
+    const scanned = combineReadings([...readings.values()], sourceId);
+    // What is away for a moment, or for good: nobody can tell, so nothing that it held counts as deleted.
+    const scan: PolicyScan = { ...scanned, incomplete: problems.length > 0 };
+    const { records } = await log.table('policies');
+    const { outputs, ofAnotherSource } = policyDifference(scan, records, sourceId);
+    for (let start = 0; start < outputs.length; start += documentsPerAppend) {
+      await log.append(outputs.slice(start, start + documentsPerAppend));
+    }
+    const others = ofAnotherSource.map((key) => `${key} is left out: another source has a policy of that name`);
+    this.#told.tell([...problems, ...others], scanned.issues, [...texts.values()]);
+    for (const output of outputs) {
+      const deleted = 'value' in output && output.value === undefined;
+      logger.info({ policy: output.key }, deleted ? 'a policy was deleted' : 'a policy was taken over');
+    }
+    return { policies: scan.documents.size, changes: outputs.length, issues: scanned.issues };
+  }
+}
+
+function isSameText(first: PolicyText, second: PolicyText): boolean {
+  return first.text === second.text && first.file === second.file && first.problem === second.problem;
+}
+
+/** Tells what is wrong when that is new, not with each look at the same files. */
+class ToldIssues {
   readonly #logger: Logger;
   #last = '';
-  #lastOthers = '';
 
   constructor(logger: Logger) {
     this.#logger = logger;
   }
 
-  /** One line for each issue, with its line of the file and a caret; `warn` where the policy is refused. */
-  tell(issues: readonly Issue[], texts: readonly PolicyText[]): void {
-    const key = JSON.stringify(issues);
+  /** A line for each problem and issue, an issue with its line of the file and a caret; `warn` where something is left out. */
+  tell(problems: readonly string[], issues: readonly Issue[], texts: readonly PolicyText[]): void {
+    const key = JSON.stringify([problems, issues]);
     if (key === this.#last) return;
     this.#last = key;
+    for (const problem of problems) this.#logger.warn(problem);
     const lines = new Map(texts.map(({ file, text }) => [file, text.split('\n')]));
     for (const issue of issues) {
       const { severity, file, line, column, field } = issue;
       const rendered = renderIssues([issue], (of, number) => lines.get(of)?.[number - 1]);
-      this.#logger[severity === 'error' ? 'warn' : 'info'](
-        { severity, file, line, column, field, rendered },
-        issue.message,
-      );
-    }
-  }
-
-  tellOfOthers(keys: readonly string[]): void {
-    const key = JSON.stringify(keys);
-    if (key === this.#lastOthers) return;
-    this.#lastOthers = key;
-    for (const policy of keys) {
-      this.#logger.warn({ policy }, 'a policy of the files is left out: another source has one of the same name');
+      const level = severity === 'error' ? 'warn' : 'info';
+      this.#logger[level]({ severity, file, line, column, field, rendered }, issue.message);
     }
   }
 }
 
 async function readPolicyFiles(
-  options: PolicyFilesOptions,
-): Promise<{ readonly texts: readonly PolicyText[]; readonly incomplete: boolean }> {
+  paths: readonly string[],
+): Promise<{ readonly texts: ReadonlyMap<string, PolicyText>; readonly problems: readonly string[] }> {
   const found: { readonly absolute: string; readonly file: string }[] = [];
-  let incomplete = false;
-  for (const given of options.paths) {
+  const problems: string[] = [];
+  for (const given of paths) {
     try {
       const isFolder = (await stat(given)).isDirectory();
       if (isFolder) await collectFiles(given, '', found, 0);
       else found.push({ absolute: given, file: path.basename(given) });
     } catch (error) {
-      // Away for a moment, or for good: nobody can tell, so nothing that it held counts as deleted.
-      incomplete = true;
-      options.logger.warn({ err: error, path: given }, `policies in ${printable(given)} can't be read`);
+      problems.push(`policies in ${printable(given)} can't be read: ${reasonOf(error)}`);
     }
   }
-  if (found.length > maxPolicyFiles) {
-    incomplete = true;
-    options.logger.error(
-      { files: found.length },
-      `there are more than ${maxPolicyFiles} policy files: the rest is left out`,
-    );
+  if (found.length > maxPolicyFiles) problems.push(`of more than ${maxPolicyFiles} policy files the rest is left out`);
+  const texts = new Map<string, PolicyText>();
+  let length = 0;
+  for (const { absolute, file } of found.slice(0, maxPolicyFiles)) {
+    const text = await readPolicyFile(absolute, file);
+    length += text.text.length;
+    if (length > maxPolicyBytes) {
+      problems.push(`of policy files beyond ${maxPolicyBytes} bytes together the rest is left out`);
+      break;
+    }
+    texts.set(absolute, text);
   }
-  const texts: PolicyText[] = [];
-  for (const { absolute, file } of found.slice(0, maxPolicyFiles)) texts.push(await readPolicyFile(absolute, file));
-  return { texts, incomplete };
+  return { texts, problems };
+}
+
+function reasonOf(error: unknown): string {
+  return printable(error instanceof Error ? error.message : String(error));
 }
 
 /** Files below `folder` in the order of their names, so that of two of one name always the same one counts. */
@@ -182,7 +213,7 @@ async function readPolicyFile(absolute: string, file: string): Promise<PolicyTex
     return {
       file,
       text: '',
-      problem: `This file can't be read: ${error instanceof Error ? error.message : 'unknown'}.`,
+      problem: `This file can't be read: ${reasonOf(error)}.`,
     };
   }
 }
@@ -220,8 +251,11 @@ class FileChanges implements Disposable {
 
   /** Resolves a moment after a change, when it is time to look anyway, or on abort. */
   async next(signal: AbortSignal): Promise<void> {
-    const waiting = AbortSignal.any([signal]);
-    await Promise.race([this.#changed, pause(rescanMs, waiting)]);
+    const changed = new AbortController();
+    void this.#changed.then(() => {
+      changed.abort();
+    });
+    await pause(rescanMs, AbortSignal.any([signal, changed.signal]));
     await pause(quietMs, signal);
   }
 

@@ -19,23 +19,36 @@ export interface PolicyTexts extends Omit<PolicyScan, 'incomplete'> {
   readonly issues: readonly Issue[];
 }
 
+/** One file, parsed: what takes time, and depends on its text alone. */
+export interface PolicyReading {
+  readonly text: PolicyText;
+  readonly documents: readonly { readonly piece: DocumentPiece; readonly issues: readonly Issue[] }[];
+  /** About the file as a whole. */
+  readonly issues: readonly Issue[];
+}
+
+/** Cuts a file into its documents and parses each. */
+export function readPolicyText(text: PolicyText): PolicyReading {
+  if (text.problem !== undefined) return { text, documents: [], issues: [about(text.file, text.problem)] };
+  const { documents, issues } = splitDocuments(text.text, text.file);
+  return { text, documents: documents.map((piece) => ({ piece, issues: parsePolicy(piece).issues })), issues };
+}
+
 /**
- * The policies of `texts`, in their order: of two of one identity the first counts, and the other is an issue. Documents of
- * other kinds, a Deployment beside its policy, are passed over.
+ * The policies of all files, in their order: of two of one identity the first counts, and the other is an issue. Documents
+ * of other kinds, a Deployment beside its policy, are passed over.
  */
-export function scanPolicyTexts(texts: readonly PolicyText[], sourceId: string): PolicyTexts {
+export function combineReadings(readings: readonly PolicyReading[], sourceId: string): PolicyTexts {
   const scan = {
     documents: new Map<string, PolicyDocument>(),
     refusedKeys: new Set<string>(),
     unreadableFiles: new Set<string>(),
     issues: [] as Issue[],
   };
-  for (const { file, text, problem } of texts) {
-    const split =
-      problem === undefined ? splitDocuments(text, file) : { documents: [], issues: [about(file, problem)] };
-    if (split.issues.length > 0) scan.unreadableFiles.add(file);
-    scan.issues.push(...split.issues);
-    for (const piece of split.documents) scanDocument(piece, sourceId, scan);
+  for (const { text, documents, issues } of readings) {
+    if (issues.length > 0) scan.unreadableFiles.add(text.file);
+    scan.issues.push(...issues);
+    for (const document of documents) takeDocument(document, sourceId, scan);
   }
   return scan;
 }
@@ -47,10 +60,8 @@ interface Scan {
   readonly issues: Issue[];
 }
 
-function scanDocument(piece: DocumentPiece, sourceId: string, scan: Scan): void {
+function takeDocument({ piece, issues }: PolicyReading['documents'][number], sourceId: string, scan: Scan): void {
   const { kind, namespace, name, text, file, documentIndex, firstLine } = piece;
-  const { issues } = parsePolicy(piece);
-  const refused = issues.some(({ severity }) => severity === 'error');
   if (kind !== '' && !isDocumentKind(kind)) {
     // Somebody else's document, unless its kind is a slip of ours.
     if (issues.every(({ suggestion }) => suggestion === undefined)) return;
@@ -70,7 +81,7 @@ function scanDocument(piece: DocumentPiece, sourceId: string, scan: Scan): void 
       ...about(file, `${kind} ${name} stands in ${first.file}, line ${first.firstLine}, too: that one counts.`),
       line: firstLine,
     });
-  } else if (refused) {
+  } else if (issues.some(({ severity }) => severity === 'error')) {
     scan.refusedKeys.add(key);
   } else {
     const contentHash = createHash('sha256').update(text).digest('hex');

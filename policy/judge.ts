@@ -124,7 +124,11 @@ function ruleVerdict(
       tags: rule.tags,
       message: rule.message,
       resource: match.resource,
-      matchedPath: bytesOf(pathInRuleForm(rule.subject, byteStringOf(path), compiled.links)),
+      // The end of a path has no other form: which link it goes through is not known.
+      matchedPath:
+        resource.truncated && !match.byCalledName
+          ? path
+          : bytesOf(pathInRuleForm(rule.subject, byteStringOf(path), compiled.links)),
       matchedBy: match.byCalledName ? 'calledName' : 'path',
     },
     resource: match.resource,

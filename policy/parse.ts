@@ -27,7 +27,7 @@ export interface ParsedPolicy {
 export function parsePolicy(document: Pick<PolicyDocument, keyof DocumentText>): ParsedPolicy {
   const { root, issues: yamlIssues } = readYaml(document);
   const issues = new IssueList(document.file);
-  if (root === undefined) {
+  if (root === undefined || yamlIssues.length > 0) {
     const whole = { line: document.firstLine, column: 1, width: 1 };
     if (yamlIssues.length === 0) issues.add('error', whole, '', 'The document is empty.');
     return { issues: [...yamlIssues, ...issues.issues] };

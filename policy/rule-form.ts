@@ -27,7 +27,10 @@ function coversAsWritten(subject: Subject, path: ByteString): boolean {
       return path === byteStringOfText(subject.path);
     case 'name':
       return true;
-    case 'directory':
-      return `${path}/`.startsWith(byteStringOfText(subject.directory));
+    case 'directory': {
+      const directory = byteStringOfText(subject.directory);
+      if (`${path}/` === directory) return true;
+      return path.startsWith(directory) && (subject.recursive || !path.includes('/', directory.length));
+    }
   }
 }

@@ -144,11 +144,12 @@ function checkMapping(node: YamlNode, shape: MappingShape, field: string, issues
     return;
   }
   const known = Object.keys(shape.fields);
+  let misplaced = false;
   for (const [key, { keyPlace, value }] of node.entries) {
     const inner = field === '' ? key : `${field}.${key}`;
     const fieldShape = Object.hasOwn(shape.fields, key) ? shape.fields[key] : undefined;
     if (fieldShape === undefined) {
-      reportUnknown(key, keyPlace, shape, known, inner, issues);
+      misplaced = reportUnknown(key, keyPlace, shape, known, inner, issues) || misplaced;
       continue;
     }
     if (isNull(value)) continue;
@@ -157,6 +158,8 @@ function checkMapping(node: YamlNode, shape: MappingShape, field: string, issues
       issues.add('notSupported', keyPlace, inner, `\`${key}\` is not judged yet: its rules have no effect.`);
     }
   }
+  // What is missing stands there under another name, and that was told.
+  if (misplaced) return;
   for (const key of shape.required ?? []) {
     if (fieldOf(node, key) === undefined) reportMissing(node, `\`${key}\``, field, issues);
   }
@@ -166,6 +169,7 @@ function checkMapping(node: YamlNode, shape: MappingShape, field: string, issues
   }
 }
 
+/** Whether it is an error. */
 function reportUnknown(
   key: string,
   place: Place,
@@ -173,12 +177,12 @@ function reportUnknown(
   known: readonly string[],
   field: string,
   issues: IssueList,
-): void {
+): boolean {
   const misplaced = Object.hasOwn(shape.misplaced ?? {}, key) ? shape.misplaced?.[key] : undefined;
   if (misplaced !== undefined) {
     const more = misplaced.suggestion === undefined ? {} : { suggestion: misplaced.suggestion };
     issues.add(misplaced.severity, place, field, misplaced.message, { got: key, ...more });
-    return;
+    return misplaced.severity === 'error';
   }
   const suggestion = nearestName(key, known);
   const hint =
@@ -189,6 +193,7 @@ function reportUnknown(
     got: key,
     ...(suggestion === undefined ? {} : { suggestion }),
   });
+  return false;
 }
 
 function reportMissing(node: YamlMapping, what: string, field: string, issues: IssueList): void {

@@ -117,7 +117,7 @@ export const pattern: Shape = {
 
 /** One of a few words; other capitals are accepted with a warning. */
 export function word(words: readonly string[]): Shape {
-  const expected = words.join(', ');
+  const expected = words.length === 1 ? words.join() : `one of ${words.join(', ')}`;
   return {
     type: 'text',
     maxLength: maxTextLength,
@@ -129,7 +129,7 @@ export function word(words: readonly string[]): Shape {
       }
       const suggestion = nearestName(text, words);
       const hint = suggestion === undefined ? '' : ` Did you mean ${suggestion}?`;
-      return problem('error', `Expected one of ${expected}, got "${text}".${hint}`, {
+      return problem('error', `Expected ${expected}, got "${text}".${hint}`, {
         expected,
         ...(suggestion === undefined ? {} : { suggestion }),
       });

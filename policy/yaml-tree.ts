@@ -73,8 +73,9 @@ interface Reading {
 }
 
 /**
- * Reads one YAML document. `root` is undefined where it is empty or has an error, then `issues` says which. Takes time
- * linear in the text and returns for any text whatever.
+ * Reads one YAML document. `root` is undefined where it is empty or no beginning of it can be read; where there are issues,
+ * which are errors all, it is what could be read: enough to tell whose document it is, not to go by it. Takes time linear in
+ * the text and returns for any text whatever.
  */
 export function readYaml(document: DocumentText): {
   readonly root: YamlNode | undefined;
@@ -96,15 +97,16 @@ export function readYaml(document: DocumentText): {
     uniqueKeys: false,
     prettyErrors: false,
     merge: false,
-    logLevel: 'silent',
+    logLevel: 'error',
   });
   const reading: Reading = { document, lines, anchors: new Map(), issues: [], nodes: 0 };
   for (const error of parsed.errors.slice(0, maxIssues)) {
     report(reading, placeOf(reading, error.pos[0], error.pos[1]), `This is not valid YAML: ${error.message}.`);
   }
-  if (reading.issues.length > 0 || parsed.contents === null) return { root: undefined, issues: reading.issues };
-  const root = convert(reading, parsed.contents, 0);
-  return { root: reading.issues.length > 0 ? undefined : root, issues: reading.issues };
+  if (parsed.contents === null) return { root: undefined, issues: reading.issues };
+  if (parsed.errors.length === 0) return { root: convert(reading, parsed.contents, 0), issues: reading.issues };
+  // What else is wrong in the remains of a document that is not YAML follows from that, so it is not told.
+  return { root: convert({ ...reading, issues: [] }, parsed.contents, 0), issues: reading.issues };
 }
 
 /** `undefined` where something in it was reported. */

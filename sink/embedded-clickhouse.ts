@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffMs, retry } from '../runtime/retry.ts';
 import type { ClickHouseAddress } from './clickhouse-client.ts';
 import { ConnectionGate } from './connection-gate.ts';
 import { publishEngineAddress, withdrawEngineAddress } from './engine-address.ts';
 import { engineLockHolder, prepareEngineDirectory, type EngineUser } from './engine-directory.ts';
-import { startEngineProcess, type EngineProcess } from './engine-process.ts';
+import { startEngineProcess, type EngineProcess, type EngineStart } from './engine-process.ts';
 import type { Confinement } from './engine/protocol.ts';
 import { EngineError } from './sink-error.ts';
 
@@ -23,7 +24,7 @@ export interface EmbeddedClickHouseOptions {
 export type EngineEvent =
   | { readonly kind: 'died'; readonly pid: number; readonly how: string; readonly restartInMs: number }
   | { readonly kind: 'restarted'; readonly pid: number }
-  | { readonly kind: 'restartFailed'; readonly error: EngineError; readonly restartInMs: number };
+  | { readonly kind: 'restartFailed'; readonly error: unknown; readonly restartInMs: number };
 
 /** What holds of the engine at the moment. */
 export interface EngineStatus {
@@ -47,9 +48,8 @@ export interface EmbeddedClickHouse extends AsyncDisposable {
 const defaultLockTimeoutMs = 40_000;
 const lockPollMs = 200;
 
-/** Backoff of restarts: at once after the first death, since that is what a stray kill looks like; never a busy loop. */
-const firstRestartMs = 50;
-const maxRestartMs = 10_000;
+/** The first death is followed by a start at once, since that is what a stray kill looks like; then never a busy loop. */
+const restartBackoff = { firstDelayMs: 250, maxDelayMs: 10_000 } as const;
 /** An engine that ran this long was well: the next death starts the backoff anew. */
 const wellAfterMs = 60_000;
 
@@ -113,6 +113,8 @@ async function startWhenFree(
   }
 }
 
+type Restart = () => Promise<EngineStart>;
+
 /** One engine process after the other, behind one gate. */
 class SupervisedEngine {
   #current: EngineProcess | undefined;
@@ -121,12 +123,7 @@ class SupervisedEngine {
   readonly #stopping = new AbortController();
   readonly #supervision: Promise<void>;
 
-  constructor(
-    first: EngineProcess,
-    gate: ConnectionGate,
-    restart: () => ReturnType<typeof startEngineProcess>,
-    options: EmbeddedClickHouseOptions,
-  ) {
+  constructor(first: EngineProcess, gate: ConnectionGate, restart: Restart, options: EmbeddedClickHouseOptions) {
     this.#gate = gate;
     this.#confinement = first.confinement;
     this.#open(first);
@@ -136,6 +133,11 @@ class SupervisedEngine {
   status(): EngineStatus {
     const state = this.#current === undefined ? (this.#stopping.signal.aborted ? 'stopped' : 'restarting') : 'running';
     return { state, pid: this.#current?.pid, confinement: this.#confinement };
+  }
+
+  /** Asked anew after every wait. */
+  #isStopping(): boolean {
+    return this.#stopping.signal.aborted;
   }
 
   async stop(): Promise<void> {
@@ -153,42 +155,56 @@ class SupervisedEngine {
     });
   }
 
-  async #supervise(
-    first: EngineProcess,
-    restart: () => ReturnType<typeof startEngineProcess>,
-    report: (event: EngineEvent) => void,
-  ): Promise<void> {
+  async #supervise(first: EngineProcess, restart: Restart, report: (event: EngineEvent) => void): Promise<void> {
     const { signal } = this.#stopping;
-    let engine: EngineProcess | undefined = first;
-    let restartInMs = firstRestartMs;
-    let startedMs = Date.now();
-    let dead = first;
+    let engine = first;
+    let deaths = 0;
     for (;;) {
-      if (engine !== undefined) {
-        const how = await engine.ended;
-        this.#current = undefined;
-        this.#gate.hold();
-        if (signal.aborted) return;
-        dead = engine;
-        if (Date.now() - startedMs > wellAfterMs) restartInMs = firstRestartMs;
-        report({ kind: 'died', pid: dead.pid, how, restartInMs });
-      }
-      // Aborted means that nobody wants another engine.
-      const aborted = await sleep(restartInMs, false, { signal, ref: true }).catch(() => true);
-      if (aborted) return;
-      restartInMs = Math.min(restartInMs * 2, maxRestartMs);
-      startedMs = Date.now();
-      const attempt = await restart();
-      if (attempt.kind === 'running') {
-        engine = attempt.process;
-        this.#open(engine);
-        // Stopped while it was starting: it is the current one now only for this.
-        if (signal.aborted) await engine.stop();
-        else report({ kind: 'restarted', pid: engine.pid });
-      } else {
-        engine = undefined;
-        report({ kind: 'restartFailed', error: attempt.error, restartInMs });
-      }
+      const startedMs = performance.now();
+      const how = await engine.ended;
+      this.#current = undefined;
+      this.#gate.hold();
+      if (signal.aborted) return;
+      deaths = performance.now() - startedMs > wellAfterMs ? 1 : deaths + 1;
+      const restartInMs = deaths === 1 ? 0 : backoffMs(deaths, restartBackoff);
+      report({ kind: 'died', pid: engine.pid, how, restartInMs });
+      const next = await this.#restart(restart, restartInMs, report);
+      if (next === undefined) return;
+      engine = next;
+      this.#open(engine);
+      report({ kind: 'restarted', pid: engine.pid });
+    }
+  }
+
+  /** Tries until there is an engine again; `undefined` when nobody wants one any more. */
+  async #restart(
+    restart: Restart,
+    firstMs: number,
+    report: (event: EngineEvent) => void,
+  ): Promise<EngineProcess | undefined> {
+    const { signal } = this.#stopping;
+    const attempt = async () => {
+      const started = await restart();
+      if (started.kind === 'running') return started.process;
+      // It could start before: whatever keeps it now may pass.
+      throw new EngineError(started.error.message, { cause: started.error, retriable: true });
+    };
+    try {
+      await sleep(firstMs, undefined, { signal });
+      const engine = await retry(attempt, {
+        ...restartBackoff,
+        maxAttempts: Infinity,
+        signal,
+        onRetry: (error, _attempt, delayMs) => {
+          report({ kind: 'restartFailed', error, restartInMs: delayMs });
+        },
+      });
+      if (!this.#isStopping()) return engine;
+      await engine.stop();
+      return undefined;
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      throw error;
     }
   }
 }

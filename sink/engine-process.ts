@@ -3,7 +3,14 @@ import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import path from 'node:path';
 import { printable } from '../runtime/printable.ts';
-import { isEngineMessage, type Confinement, type EngineMessage, type StartMessage } from './engine/protocol.ts';
+import {
+  isEngineMessage,
+  type Confinement,
+  type ConnectionMessage,
+  type EngineFailure,
+  type EngineMessage,
+  type StartMessage,
+} from './engine/protocol.ts';
 import { EngineError } from './sink-error.ts';
 
 /** One life of the engine's process, serving. */
@@ -20,7 +27,7 @@ export interface EngineProcess {
 
 export type EngineStart =
   | { readonly kind: 'running'; readonly process: EngineProcess }
-  | { readonly kind: 'failed'; readonly reason: 'locked' | 'inaccessible' | 'other'; readonly error: EngineError };
+  | { readonly kind: 'failed'; readonly reason: EngineFailure; readonly error: EngineError };
 
 /** 0.5 s on an idle machine; a loaded one, and a large data directory, take longer. */
 const startTimeoutMs = 60_000;
@@ -106,17 +113,33 @@ function runningProcess(
   confinement: Confinement,
   ended: Promise<string>,
 ): EngineProcess {
+  // Both processes have the socket until the engine says that it has it. One that it never got is closed here: its
+  // client then knows, and tries again.
+  const given = new Map<number, Socket>();
+  let lastId = 0;
+  const drop = (id: number) => {
+    given.get(id)?.destroy();
+    given.delete(id);
+  };
+  child.on('message', (message) => {
+    if (isEngineMessage(message) && message.kind === 'accepted') drop(message.id);
+  });
+  void ended.then(() => {
+    for (const id of given.keys()) drop(id);
+  });
   return {
     pid,
     confinement,
     ended,
     give(socket) {
+      const id = ++lastId;
+      given.set(id, socket);
       if (!child.connected) {
-        socket.destroy();
+        drop(id);
         return;
       }
-      child.send({ kind: 'connection' }, socket, { keepOpen: false }, (error) => {
-        if (error !== null) socket.destroy();
+      child.send({ kind: 'connection', id } satisfies ConnectionMessage, socket, { keepOpen: true }, (error) => {
+        if (error !== null) drop(id);
       });
     },
     async stop() {

@@ -36,10 +36,10 @@ struct {
 /* Whether the task's process, itself and not a parent, registered as part of the pipeline. */
 static __always_inline bool is_own(struct task_struct *task)
 {
-	__u32 tgid = BPF_CORE_READ(task, tgid);
+	__u32 tgid = task->tgid;
 	__u64 *start_ticks = bpf_map_lookup_elem(&registered, &tgid);
 
-	return start_ticks && *start_ticks == BPF_CORE_READ(task, group_leader, start_boottime) / TICK_NS;
+	return start_ticks && *start_ticks == task->group_leader->start_boottime / TICK_NS;
 }
 
 /* What a program does with own processes: file and network acts are noise, the life of a process is not. */

@@ -11,6 +11,22 @@
 #define S_ISGID 0002000
 #define S_IXGRP 00010
 
+/* What a step of the walk needs of a dentry. */
+struct dentry_link {
+	struct dentry *parent;
+	__u64 hash_and_length; /* struct qstr: the length is the upper half (little endian) */
+	const unsigned char *name;
+};
+
+/* One read where the two members stand side by side, as in every kernel whose structs are not shuffled. */
+static __always_inline long read_link(struct dentry_link *link, struct dentry *dentry)
+{
+	if (bpf_core_field_offset(struct dentry, d_name) == bpf_core_field_offset(struct dentry, d_parent) + sizeof(void *))
+		return COUNTED(bpf_probe_read_kernel(link, sizeof(*link), &dentry->d_parent));
+	link->parent = BPF_CORE_READ(dentry, d_parent);
+	return COUNTED(bpf_probe_read_kernel(&link->hash_and_length, sizeof(struct qstr), &dentry->d_name));
+}
+
 /*
  * Walks from walk->dentry in walk->mount towards the root, adding components in front of those already there:
  *
@@ -24,7 +40,7 @@ __noinline int walk_path(struct walk *walk)
 {
 	struct dentry *mount_root, *dentry, *parent;
 	struct mount *mount, *parent_mount;
-	struct qstr name;
+	struct dentry_link link;
 	__u32 length, start;
 	int level;
 
@@ -41,7 +57,9 @@ __noinline int walk_path(struct walk *walk)
 			walk->truncated = 0;
 			break;
 		}
-		parent = BPF_CORE_READ(dentry, d_parent);
+		if (read_link(&link, dentry))
+			break;
+		parent = link.parent;
 		if (dentry == mount_root || dentry == parent) {
 			parent_mount = BPF_CORE_READ(mount, mnt_parent);
 			if (dentry != mount_root || parent_mount == mount || !parent_mount) {
@@ -54,16 +72,14 @@ __noinline int walk_path(struct walk *walk)
 			mount_root = BPF_CORE_READ(parent_mount, mnt.mnt_root);
 			continue;
 		}
-		if (COUNTED(bpf_probe_read_kernel(&name, sizeof(name), &dentry->d_name)))
-			break;
-		length = name.len & 255; /* NAME_MAX */
+		length = (__u32)(link.hash_and_length >> 32) & 255; /* NAME_MAX */
 		start = walk->start;
 		if (length + 1 > start)
 			break;
 		start -= length + 1;
 		walk->bytes[start & (PALISADE_PATH_MAX - 1)] = '/';
 		if (COUNTED(bpf_probe_read_kernel(&walk->bytes[(start & (PALISADE_PATH_MAX - 1)) + 1], length,
-						  name.name)))
+						  link.name)))
 			break;
 		walk->start = start;
 		walk->dentry = (__u64)parent;
@@ -88,8 +104,8 @@ static __always_inline void begin_walk(struct walk *walk, struct dentry *dentry,
 {
 	walk->dentry = (__u64)dentry;
 	walk->mount = mount_of(vfsmount);
-	walk->root_dentry = (__u64)BPF_CORE_READ(fs, root.dentry);
-	walk->root_mount = mount_of(BPF_CORE_READ(fs, root.mnt));
+	walk->root_dentry = (__u64)fs->root.dentry;
+	walk->root_mount = mount_of(fs->root.mnt);
 }
 
 /* The result of walk_path(). */
@@ -166,11 +182,11 @@ static __always_inline void describe_inode(struct palisade_inode *to, struct fil
 /* The file behind one of the current task's descriptors, or NULL. */
 static __always_inline struct file *file_of_descriptor(struct task_struct *task, __s64 descriptor)
 {
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd);
+	struct fdtable *table = task->files->fdt;
+	struct file **files = table->fd;
 	struct file *file = NULL;
 
-	if (descriptor < 0 || descriptor >= BPF_CORE_READ(table, max_fds))
+	if (descriptor < 0 || descriptor >= table->max_fds)
 		return NULL;
 	COUNTED(bpf_probe_read_kernel(&file, sizeof(file), &files[descriptor]));
 	return file;
@@ -193,7 +209,7 @@ static __always_inline void add_typed_path(struct scratch *scratch, struct task_
 	if (first != '/' && directory != AT_FDCWD) {
 		base = file_of_descriptor(task, directory);
 		if (base)
-			add_file_path(scratch, PALISADE_STRING_BASE, base, BPF_CORE_READ(task, fs));
+			add_file_path(scratch, PALISADE_STRING_BASE, base, task->fs);
 		else
 			scratch->event.path_source = PALISADE_PATH_TEXT;
 	}

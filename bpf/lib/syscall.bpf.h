@@ -34,7 +34,7 @@
 
 static __always_inline bool is_compat(struct task_struct *task)
 {
-	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+	return task->thread_info.status & TS_COMPAT;
 }
 
 /* Argument `place` (from 0, a constant) of the call that has these registers. */

@@ -17,64 +17,64 @@ static __always_inline struct upid number_at(struct pid *pid, __u32 level)
 
 static __always_inline void add_ids(struct palisade_event *event, struct task_struct *task)
 {
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
-	struct task_struct *parent_leader = BPF_CORE_READ(parent, group_leader);
+	struct task_struct *leader = task->group_leader;
+	struct task_struct *parent = task->real_parent;
+	struct task_struct *parent_leader = parent->group_leader;
 	/* The task's own pid namespace is the innermost of its pid; nsproxy has that of future children. */
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	struct pid *parent_pid = BPF_CORE_READ(parent_leader, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
+	struct pid *pid = task->thread_pid;
+	struct pid *parent_pid = parent_leader->thread_pid;
+	__u32 level = pid->level;
 	struct upid number = number_at(pid, level);
 	struct pid_namespace *namespace = number.ns;
 
-	event->host_tgid = BPF_CORE_READ(task, tgid);
-	event->host_tid = BPF_CORE_READ(task, pid);
-	event->host_ppid = BPF_CORE_READ(parent, tgid);
-	event->start_time_ns = BPF_CORE_READ(leader, start_boottime);
-	event->parent_start_time_ns = BPF_CORE_READ(parent_leader, start_boottime);
+	event->host_tgid = task->tgid;
+	event->host_tid = task->pid;
+	event->host_ppid = parent->tgid;
+	event->start_time_ns = leader->start_boottime;
+	event->parent_start_time_ns = parent_leader->start_boottime;
 	event->tid = number.nr;
-	number = number_at(BPF_CORE_READ(leader, thread_pid), level);
+	number = number_at(leader->thread_pid, level);
 	event->tgid = number.nr;
-	if (parent_pid && BPF_CORE_READ(parent_pid, level) >= level) {
+	if (parent_pid && parent_pid->level >= level) {
 		number = number_at(parent_pid, level);
 		if (number.ns == namespace)
 			event->ppid = number.nr;
 	}
-	event->pid_namespace = BPF_CORE_READ(namespace, ns.inum);
-	event->mount_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	event->pid_namespace = BPF_CORE_READ(namespace, ns.inum); /* a number to the verifier */
+	event->mount_namespace = task->nsproxy->mnt_ns->ns.inum;
 	event->cgroup_id = cgroup_id(cgroup_of_task(task));
 }
 
 static __always_inline void add_credentials(struct palisade_event *event, struct task_struct *task)
 {
-	const struct cred *cred = BPF_CORE_READ(task, cred);
+	const struct cred *cred = task->cred;
 
-	event->uid = BPF_CORE_READ(cred, uid.val);
-	event->euid = BPF_CORE_READ(cred, euid.val);
-	event->fsuid = BPF_CORE_READ(cred, fsuid.val);
-	event->gid = BPF_CORE_READ(cred, gid.val);
+	event->uid = cred->uid.val;
+	event->euid = cred->euid.val;
+	event->fsuid = cred->fsuid.val;
+	event->gid = cred->gid.val;
 	event->login_uid = PALISADE_NO_UID;
 	if (bpf_core_field_exists(struct task_struct, loginuid)) /* CONFIG_AUDIT */
-		event->login_uid = BPF_CORE_READ(task, loginuid.val);
+		event->login_uid = task->loginuid.val;
 }
 
 /* Everything of an event that is about who did it. The strings are the first ones. */
 static __always_inline void add_task(struct scratch *scratch, struct task_struct *task, __u64 container)
 {
-	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
-	struct fs_struct *parent_fs = BPF_CORE_READ(parent, fs);
-	struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
+	struct task_struct *parent = task->real_parent;
+	struct fs_struct *fs = task->fs;
+	struct fs_struct *parent_fs = parent->fs;
+	struct tty_struct *tty = task->signal->tty;
 
 	add_ids(&scratch->event, task);
 	add_credentials(&scratch->event, task);
 	scratch->event.container_cgroup_id = container;
 
 	add_kernel_text(scratch, PALISADE_STRING_COMM, (const char *)&task->comm);
-	add_file_path(scratch, PALISADE_STRING_EXECUTABLE, BPF_CORE_READ(task, mm, exe_file), fs);
-	add_file_path(scratch, PALISADE_STRING_PARENT_EXECUTABLE, BPF_CORE_READ(parent, mm, exe_file),
+	add_file_path(scratch, PALISADE_STRING_EXECUTABLE, task->mm->exe_file, fs);
+	add_file_path(scratch, PALISADE_STRING_PARENT_EXECUTABLE, parent->mm->exe_file,
 		      parent_fs ? parent_fs : fs);
-	add_path(scratch, PALISADE_STRING_CWD, BPF_CORE_READ(fs, pwd.dentry), BPF_CORE_READ(fs, pwd.mnt), fs);
+	add_path(scratch, PALISADE_STRING_CWD, fs->pwd.dentry, fs->pwd.mnt, fs);
 	if (tty)
 		add_kernel_text(scratch, PALISADE_STRING_TTY, (const char *)&tty->name);
 }

@@ -70,7 +70,7 @@ int BPF_PROG(call_open, struct pt_regs *regs, long result)
 	if (file) {
 		scratch->event.path_source = PALISADE_PATH_OBJECT;
 		describe_inode(&scratch->event.file, file);
-		add_file_path(scratch, PALISADE_STRING_PATH, file, BPF_CORE_READ(task, fs));
+		add_file_path(scratch, PALISADE_STRING_PATH, file, task->fs);
 		add_user_text(scratch, PALISADE_STRING_TYPED_PATH, call.path);
 	} else {
 		add_typed_path(scratch, task, call.directory, call.path);

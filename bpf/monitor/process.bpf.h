@@ -21,17 +21,17 @@ static __always_inline __u64 clone_flags(struct task_struct *parent, struct task
 {
 	__u64 flags = 0;
 
-	if (BPF_CORE_READ(parent, mm) == BPF_CORE_READ(child, mm))
+	if (parent->mm == child->mm)
 		flags |= CLONE_VM;
-	if (BPF_CORE_READ(parent, fs) == BPF_CORE_READ(child, fs))
+	if (parent->fs == child->fs)
 		flags |= CLONE_FS;
-	if (BPF_CORE_READ(parent, files) == BPF_CORE_READ(child, files))
+	if (parent->files == child->files)
 		flags |= CLONE_FILES;
-	if (BPF_CORE_READ(child, real_parent, tgid) != BPF_CORE_READ(parent, tgid))
+	if (child->real_parent->tgid != parent->tgid)
 		flags |= CLONE_PARENT;
-	if (BPF_CORE_READ(parent, nsproxy, mnt_ns) != BPF_CORE_READ(child, nsproxy, mnt_ns))
+	if (parent->nsproxy->mnt_ns != child->nsproxy->mnt_ns)
 		flags |= CLONE_NEWNS;
-	if (BPF_CORE_READ(parent, thread_pid, level) != BPF_CORE_READ(child, thread_pid, level))
+	if (parent->thread_pid->level != child->thread_pid->level)
 		flags |= CLONE_NEWPID;
 	return flags;
 }
@@ -47,7 +47,7 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	if (!scratch)
 		return 0;
 	scratch->event.child_host_tgid = child->tgid;
-	scratch->event.child_start_time_ns = BPF_CORE_READ(child, start_boottime);
+	scratch->event.child_start_time_ns = child->start_boottime;
 	scratch->event.flags = clone_flags(parent, child);
 	submit_event(scratch, PALISADE_OPERATION_FORK);
 	return 0;
@@ -99,21 +99,21 @@ int BPF_PROG(exec_enter, struct pt_regs *regs, long number)
 		COUNTED(-12); /* ENOMEM */
 		return 0;
 	}
-	cred = BPF_CORE_READ(task, cred);
-	caller->uid = BPF_CORE_READ(cred, uid.val);
-	caller->euid = BPF_CORE_READ(cred, euid.val);
-	caller->fsuid = BPF_CORE_READ(cred, fsuid.val);
-	caller->gid = BPF_CORE_READ(cred, gid.val);
+	cred = task->cred;
+	caller->uid = cred->uid.val;
+	caller->euid = cred->euid.val;
+	caller->fsuid = cred->fsuid.val;
+	caller->gid = cred->gid.val;
 	caller->number = syscall_number(regs, compat);
 	caller->directory = caller->number == NR_EXECVEAT ? (__s32)syscall_argument(regs, compat, 0) : -1;
 	caller->length = 0;
 	caller->truncated = 0;
 	scratch = bpf_map_lookup_elem(&scratches, &cpu);
-	file = BPF_CORE_READ(task, mm, exe_file);
+	file = task->mm->exe_file;
 	if (!scratch || scratch->busy || !file)
 		return 0;
 	begin_walk(&scratch->walk, BPF_CORE_READ(file, f_path.dentry), BPF_CORE_READ(file, f_path.mnt),
-		   BPF_CORE_READ(task, fs));
+		   task->fs);
 	length = walk_path(&scratch->walk);
 	if (length > PALISADE_PATH_MAX ||
 	    COUNTED(bpf_probe_read_kernel(caller->executable, length, walked_path(&scratch->walk))))
@@ -148,28 +148,27 @@ static __always_inline void add_caller_executable(struct scratch *scratch, struc
 #define FMODE_EXEC 0x20 /* __FMODE_EXEC in f_flags: opened by exec; open() cannot set it (build_open_flags) */
 #define WORKS_MAX 128
 
-/* fs/file_table.c: queued by fput() for the last close. Typeless: its address alone, from /proc/kallsyms. */
-extern const void ____fput __ksym __weak;
-
 /*
  * The script's file. exec has closed it by now (fs/exec.c, exec_binprm), but the last close waits in the task's works
  * until the return to user space. Newest first: the oldest that exec opened is the script; later ones are its
  * interpreters, the loader and the old program. NULL where it is not found: more than WORKS_MAX files were closed on exec.
+ * A work that is no file is told by itself: its inode would have to be its dentry's. (Comparing its function would need
+ * /proc/kallsyms, which costs 0.1 s at each start.)
  */
 static __always_inline struct file *script_file(struct task_struct *task)
 {
-	__u64 work = (__u64)BPF_CORE_READ(task, task_works);
+	struct callback_head *work = task->task_works;
 	struct file *file, *found = NULL;
+	struct inode *inode;
 	int place;
 
-	if (!&____fput)
-		return NULL;
 	for (place = 0; place < WORKS_MAX && work; place++) {
-		file = (struct file *)file_of_work(work);
-		if ((__u64)BPF_CORE_READ((struct callback_head *)work, func) == (__u64)&____fput &&
-		    (BPF_CORE_READ(file, f_flags) & FMODE_EXEC))
+		file = (struct file *)file_of_work((__u64)work);
+		inode = BPF_CORE_READ(file, f_inode);
+		if (inode && (BPF_CORE_READ(file, f_flags) & FMODE_EXEC) &&
+		    BPF_CORE_READ(file, f_path.dentry, d_inode) == inode)
 			found = file;
-		work = (__u64)BPF_CORE_READ((struct callback_head *)work, next);
+		work = BPF_CORE_READ(work, next);
 	}
 	return work ? NULL : found;
 }
@@ -186,8 +185,8 @@ static __always_inline bool is_set_id(struct file *file)
 /* argv as the new program finds it on its stack: one piece, NULs and all. */
 static __always_inline void add_arguments(struct scratch *scratch, struct task_struct *task)
 {
-	__u64 start = BPF_CORE_READ(task, mm, arg_start);
-	__u64 bytes = BPF_CORE_READ(task, mm, arg_end) - start;
+	__u64 start = task->mm->arg_start;
+	__u64 bytes = task->mm->arg_end - start;
 
 	if (bytes > PALISADE_ARGUMENTS_MAX) {
 		bytes = PALISADE_ARGUMENTS_MAX;
@@ -202,9 +201,9 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task, pid_t old_tid, struct linux_binprm *binprm)
 {
 	struct scratch *scratch = begin_event(PALISADE_OPERATION_EXEC, task, OWN_COUNTS);
-	struct file *file = BPF_CORE_READ(binprm, file), *script = NULL;
-	bool is_script = BPF_CORE_READ(binprm, interp) != BPF_CORE_READ(binprm, filename);
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct file *file = binprm->file, *script = NULL;
+	bool is_script = binprm->interp != binprm->filename;
+	struct fs_struct *fs = task->fs;
 	struct caller *caller = bpf_task_storage_get(&callers, task, NULL, 0);
 
 	if (!scratch)
@@ -219,7 +218,7 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old_tid, struct linux
 	}
 	if (is_script && !script) {
 		scratch->event.path_source = PALISADE_PATH_BASE_AND_TEXT;
-		add_kernel_text(scratch, PALISADE_STRING_TYPED_PATH, BPF_CORE_READ(binprm, filename));
+		add_kernel_text(scratch, PALISADE_STRING_TYPED_PATH, binprm->filename);
 	} else {
 		scratch->event.path_source = PALISADE_PATH_OBJECT;
 		describe_inode(&scratch->event.file, script ? script : file);
@@ -227,7 +226,7 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old_tid, struct linux
 	}
 	if (is_script)
 		add_file_path(scratch, PALISADE_STRING_INTERPRETER, file, fs);
-	add_kernel_text(scratch, PALISADE_STRING_CALLED_NAME, BPF_CORE_READ(binprm, filename));
+	add_kernel_text(scratch, PALISADE_STRING_CALLED_NAME, binprm->filename);
 	if (caller)
 		add_caller_executable(scratch, caller);
 	add_arguments(scratch, task);
@@ -331,7 +330,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 {
 	struct task_struct *leader = task->group_leader;
 	struct signal_struct *signal = task->signal;
-	__u64 key = ((__u64)task->tgid << 40) ^ BPF_CORE_READ(leader, start_boottime);
+	__u64 key = ((__u64)task->tgid << 40) ^ leader->start_boottime;
 	__u32 tgid = task->tgid;
 	struct scratch *scratch;
 
@@ -343,7 +342,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 		return 0;
 	/* As wait() tells it (kernel/exit.c, wait_task_zombie). */
 	scratch->event.return_value =
-		signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : BPF_CORE_READ(leader, exit_code);
+		signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : leader->exit_code;
 	submit_event(scratch, PALISADE_OPERATION_EXIT);
 	return 0;
 }

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { defaultHttpLimits, HttpInterface } from './http-interface.ts';
 import { Executor } from './executor.ts';
 import { becomeUser, confinement, firstInaccessible } from './privileges.ts';
-import type { ConnectionMessage, EngineMessage, StartMessage } from './protocol.ts';
+import type { ConnectionMessage, EngineFailure, EngineMessage, StartMessage } from './protocol.ts';
 
 /** How long what runs may take once the parent is gone or wants an end; after that the kernel ends it. */
 const shutdownTimeoutMs = 5_000;
@@ -39,7 +39,8 @@ async function serve(start: StartMessage): Promise<void> {
   }
   const { token, readerToken, port } = start;
   const http = new HttpInterface(executor, { tokens: { token, readerToken }, port, limits: defaultHttpLimits });
-  process.on('message', (_message: ConnectionMessage, socket: Socket | undefined) => {
+  process.on('message', ({ id }: ConnectionMessage, socket: Socket | undefined) => {
+    tell({ kind: 'accepted', id });
     // A connection that was closed on its way here comes as undefined.
     if (socket !== undefined) http.accept(socket);
   });
@@ -49,10 +50,10 @@ async function serve(start: StartMessage): Promise<void> {
     http.close();
     void executor[Symbol.asyncDispose]().finally(() => process.exit(0));
   });
-  tell({ kind: 'ready', pid: process.pid, confinement: confinement() });
+  tell({ kind: 'ready', confinement: confinement() });
 }
 
-function fail(reason: 'locked' | 'inaccessible' | 'other', message: string): void {
+function fail(reason: EngineFailure, message: string): void {
   process.exitCode = 1;
   tell({ kind: 'failed', reason, message: message.slice(0, 2_000) });
   process.disconnect();

@@ -17,8 +17,8 @@ export function becomeUser(user: { readonly uid: number; readonly gid: number })
 }
 
 /** What holds of this process now, as the kernel tells it (proc_pid_status(5)). */
-export function confinement(): Confinement {
-  const status = readFileSync('/proc/self/status', 'utf8');
+export function confinement(pid = process.pid): Confinement {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const field = (name: string) => new RegExp(`^${name}:\\s+(.*)$`, 'mu').exec(status)?.[1] ?? '';
   return {
     uid: Number(field('Uid').split('\t')[1]),

@@ -16,6 +16,8 @@ export interface StartMessage {
 /** Parent → engine process, with each accepted socket. */
 export interface ConnectionMessage {
   readonly kind: 'connection';
+  /** Sent back when the socket has arrived. */
+  readonly id: number;
 }
 
 /** What holds of the engine's process, read back from /proc/self after it was confined. */
@@ -28,22 +30,39 @@ export interface Confinement {
   readonly noNewPrivileges: boolean;
 }
 
+/** Why an engine did not start: another process has the data, a folder on the way may not be passed, or anything else. */
+const failures = ['locked', 'inaccessible', 'other'] as const;
+export type EngineFailure = (typeof failures)[number];
+
 /** Engine process → parent. */
 export type EngineMessage =
-  | { readonly kind: 'ready'; readonly pid: number; readonly confinement: Confinement }
-  | { readonly kind: 'failed'; readonly reason: 'locked' | 'inaccessible' | 'other'; readonly message: string };
+  | { readonly kind: 'ready'; readonly confinement: Confinement }
+  | { readonly kind: 'accepted'; readonly id: number }
+  | { readonly kind: 'failed'; readonly reason: EngineFailure; readonly message: string };
 
 /** Whether something that came over the channel is from the engine: the process is confined, its words are not trusted. */
 export function isEngineMessage(value: unknown): value is EngineMessage {
-  if (typeof value !== 'object' || value === null || !('kind' in value)) return false;
-  if (value.kind === 'failed')
-    return (
-      'reason' in value && typeof value.reason === 'string' && 'message' in value && typeof value.message === 'string'
-    );
+  if (typeof value !== 'object' || value === null) return false;
+  const fields = value as Readonly<Record<string, unknown>>;
+  switch (fields['kind']) {
+    case 'ready':
+      return isConfinement(fields['confinement']);
+    case 'accepted':
+      return Number.isSafeInteger(fields['id']);
+    case 'failed':
+      return failures.some((known) => known === fields['reason']) && typeof fields['message'] === 'string';
+    default:
+      return false;
+  }
+}
+
+function isConfinement(value: unknown): value is Confinement {
+  if (typeof value !== 'object' || value === null) return false;
+  const fields = value as Readonly<Record<string, unknown>>;
   return (
-    value.kind === 'ready' &&
-    'confinement' in value &&
-    typeof value.confinement === 'object' &&
-    value.confinement !== null
+    Number.isSafeInteger(fields['uid']) &&
+    Number.isSafeInteger(fields['gid']) &&
+    typeof fields['capabilities'] === 'boolean' &&
+    typeof fields['noNewPrivileges'] === 'boolean'
   );
 }

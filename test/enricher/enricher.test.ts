@@ -138,6 +138,33 @@ test('a later session counts the versions of a descriptor from the beginning', (
   t.is(feed([first, second]).enriched[1]?.containers[0]?.name, 'after');
 });
 
+test('a later session that has not asked the runtime yet keeps the name that was known', (t) => {
+  const node = new TestNode();
+  const process = node.process({ containerCgroupId: 7n });
+  const known = containerDescriptor({ cgroupId: 7n, version: 2, name: 'web', labels: { app: 'shop' }, rootLinks: [] });
+  node.open(process, '/a');
+  const first = node.batch({ containers: [known] });
+  node.beginSession(9_000_000_000n);
+  node.open(process, '/b');
+  const bare = containerDescriptor({ cgroupId: 7n, name: null, rootLinks: null });
+  const { enriched } = feed([first, node.batch({ containers: [bare] })]);
+  t.like(enriched[1]?.containers[0], { name: 'web', rootLinks: [] });
+  t.is(enriched[1]?.containers[0]?.labels['app'], 'shop');
+});
+
+test('an executable that could not be read is taken for no other program', (t) => {
+  const node = new TestNode();
+  const parent = node.process({ hostPid: 1 });
+  node.exec(parent, '/bin/sh', { arguments: ['sh'] });
+  const child = node.fork(parent);
+  parent.executable = '';
+  child.executable = '';
+  node.open(child, '/a');
+  const { enriched } = feed([node.batch()]);
+  t.is(ancestryOf(enriched[0], -1), '/bin/sh');
+  t.is(commandLineOf(enriched[0], -1), 'sh');
+});
+
 test('a process in a container without a descriptor has none', (t) => {
   const node = new TestNode();
   node.open(node.process({ containerCgroupId: 7n }), '/a');

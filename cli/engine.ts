@@ -1,0 +1,31 @@
+import process from 'node:process';
+import { printable } from '../runtime/printable.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { EngineEvent } from '../sink/embedded-clickhouse.ts';
+import { findUser, type EngineUser } from '../sink/engine-directory.ts';
+import { engineUser } from './made-in-system.ts';
+
+/** Whom the engine runs as: the system user that set-up made where this is root, else whoever this is. */
+export function engineRunsAs(): EngineUser | undefined {
+  return process.getuid?.() === 0 ? findUser(engineUser) : undefined;
+}
+
+/** A line for what happens to the engine: it comes back by itself, and alerts wait in the log meanwhile. */
+export function logEngineEvent(logger: Logger, event: EngineEvent): void {
+  switch (event.kind) {
+    case 'died':
+      logger.warn(
+        { pid: event.pid, restartInMs: event.restartInMs },
+        `the ClickHouse engine ended (${printable(event.how)}) and is started again`,
+      );
+      return;
+    case 'restarted':
+      logger.warn({ pid: event.pid }, 'the ClickHouse engine is back');
+      return;
+    case 'restartFailed':
+      logger.error(
+        { err: event.error, restartInMs: event.restartInMs },
+        'the ClickHouse engine did not start, and is tried again',
+      );
+  }
+}

@@ -1,0 +1,149 @@
+import { Command, CommanderError, Option } from 'commander';
+import process from 'node:process';
+import { PalisadeError } from '../runtime/errors.ts';
+import { printable } from '../runtime/printable.ts';
+import { configKeys, configSchema, flagOf, resolveConfig, type Config, type ConfigKey } from './config.ts';
+import { exitCodes, type ExitCode } from './exit-codes.ts';
+
+/** better-sqlite3 13 loads on older ones and then crashes without a word, so they are refused before it is loaded. */
+const oldestNode = { major: 22, minor: 20 };
+
+const write = (text: string): void => {
+  process.stdout.write(text);
+};
+
+/** Runs one command. Never throws for what a person can put right; the exit code says how it ended. */
+async function main(arguments_: readonly string[]): Promise<ExitCode> {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major < oldestNode.major || (major === oldestNode.major && minor < oldestNode.minor)) {
+    process.stderr.write(
+      `palisade needs Node ${oldestNode.major}.${oldestNode.minor} or later; this is ${process.versions.node}. ` +
+        'Start it with `npx palisade`, which uses the one that `npm run setup` installed.\n',
+    );
+    return exitCodes.unavailable;
+  }
+  let code: ExitCode = exitCodes.done;
+  const program = createProgram((ended) => {
+    code = ended;
+  });
+  try {
+    await program.parseAsync(arguments_, { from: 'user' });
+    return code;
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+/** Prints what went wrong and finds its exit code. */
+function explain(error: unknown): ExitCode {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  if (!(error instanceof PalisadeError)) throw error;
+  process.stderr.write(`palisade: ${printable(error.message)} [${error.code}]\n`);
+  switch (error.code) {
+    case 'CONFIG_INVALID':
+      return exitCodes.config;
+    case 'EVENT_LOG_OWNED':
+      return exitCodes.busy;
+    case 'KERNEL_REFUSED':
+      return exitCodes.unavailable;
+    default:
+      return exitCodes.failed;
+  }
+}
+
+function createProgram(end: (code: ExitCode) => void): Command {
+  const program = new Command('palisade')
+    .description(
+      'Runtime security for containers and hosts: what processes do, seen in the kernel, judged by policies.',
+    )
+    .addHelpText('after', examples)
+    .showSuggestionAfterError()
+    .exitOverride();
+  const command = (name: string, description: string): Command =>
+    withSettings(program.command(name).description(description).exitOverride());
+
+  command('up', 'Watch this machine and show alerts as they happen. Where it cannot be watched, play the recording.')
+    .option('--json', "print alerts as KubeArmor's JSON, one a line, and nothing else")
+    .action(async (flags: Flags) => {
+      const { up } = await import('./up.ts');
+      end(await up(configFrom(flags), { json: flags.json === true }));
+    });
+  command('demo', 'Play a break-in in a throwaway container and wait for its alerts from the running `palisade up`.')
+    .option('--recorded', 'play the recording, without a container and without root')
+    .option('--json', "print the alerts as KubeArmor's JSON, one a line")
+    .action(async (flags: Flags & { readonly recorded?: true }) => {
+      const { demo } = await import('./demo.ts');
+      end(await demo(configFrom(flags), { recorded: flags.recorded === true, json: flags.json === true }));
+    });
+  command('sql <query>', 'Query alerts and coverage with ClickHouse SQL, while `up` runs and after it has stopped.')
+    .option('--json', 'print one JSON object a row')
+    .option('--format <name>', 'a ClickHouse output format, for a query without FORMAT')
+    .action(async (query: string, flags: Flags & { readonly format?: string }) => {
+      const { runSql } = await import('./sql.ts');
+      const { engineRunsAs } = await import('./engine.ts');
+      const { dataDirectory } = configFrom(flags);
+      const { stdout } = process;
+      const terminal = { output: stdout, isTerminal: stdout.isTTY, columns: stdout.columns };
+      end(
+        await runSql({
+          query,
+          json: flags.json === true,
+          format: flags.format,
+          dataDirectory,
+          runAs: engineRunsAs(),
+          ...terminal,
+        }),
+      );
+    });
+  command('doctor', 'Say what holds on this machine, and what Palisade has made in it.')
+    .option('--json', 'print one JSON object')
+    .action(async (flags: Flags) => {
+      const { doctor } = await import('./doctor.ts');
+      end(doctor(configFrom(flags), { json: flags.json === true, write }));
+    });
+  command('uninstall', 'Remove what Palisade has made in this system: pins, data, user.')
+    .option('--yes', 'do not ask')
+    .action(async (flags: Flags & { readonly yes?: true }) => {
+      const { uninstall } = await import('./uninstall.ts');
+      end(await uninstall(configFrom(flags), { yes: flags.yes === true, write }));
+    });
+  return program;
+}
+
+type Flags = Readonly<Partial<Record<ConfigKey, unknown>>> & { readonly json?: true; readonly config?: string };
+
+/** Every setting is a flag of every command: they all have to find the same data. */
+function withSettings(command: Command): Command {
+  for (const key of configKeys) {
+    const meta = configSchema[key].meta() as { readonly description: string; readonly default: string };
+    const value =
+      key === 'policies' ? '<path...>' : `<${key.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}>`;
+    const option = new Option(
+      `${flagOf(key)} ${value}`,
+      `${meta.description} Default: ${meta.default.replaceAll('`', '')}.`,
+    );
+    command.addOption(option.helpGroup('Settings:'));
+  }
+  return command.addOption(new Option('--config <file>', 'A YAML file of settings.').helpGroup('Settings:'));
+}
+
+function configFrom(flags: Flags): Config {
+  const isRoot = process.getuid?.() === 0;
+  const file = flags.config ?? process.env['PALISADE_CONFIG'];
+  return resolveConfig({ flags, environment: process.env, file }, isRoot);
+}
+
+const examples = `
+Start with:
+  palisade up                      in one terminal, as root
+  palisade demo                    in another
+
+Then look closer:
+  palisade sql "SELECT time, action, process_name, resource FROM alerts ORDER BY time DESC LIMIT 10"
+  palisade doctor                  what this machine can do, what was made in it
+
+Exit codes: 0 done, 1 failed, 64 usage, 69 something is missing or not running, 75 another one runs, 78 configuration,
+130 stopped at once. More in docs/cli.md.
+`;
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,136 @@
+import path from 'node:path';
+import type { ClickHouseClient } from '@clickhouse/client';
+import { EmbeddedEventLog } from '../eventlog/embedded.ts';
+import { runStages } from '../eventlog/runner.ts';
+import type { SourceStage } from '../eventlog/stage.ts';
+import { synchronizePolicyFiles } from '../matcher/policy-files-source.ts';
+import { createLogger, type Logger } from '../runtime/logger.ts';
+import { Metrics } from '../runtime/metrics.ts';
+import { connectClickHouse } from '../sink/clickhouse-client.ts';
+import { startEmbeddedClickHouse } from '../sink/embedded-clickhouse.ts';
+import { engineRunsAs, logEngineEvent } from './engine.ts';
+import { migrate } from '../sink/migrate.ts';
+import type { Config } from './config.ts';
+import { dataLayout, makeDataDirectory } from './data-directory.ts';
+import { recordingFile } from './demo/recording.ts';
+import { exitCodes, type ExitCode } from './exit-codes.ts';
+import { checkHost } from './host-checks.ts';
+import { keptNodeId } from './node-id.ts';
+import { packageRoot } from './package-root.ts';
+import { recordingSource } from './recording-source.ts';
+import { upStages, type PolicySourceOptions } from './roles.ts';
+import { createScreen, type Screen } from './screen.ts';
+import { StopSignals } from './stop-signals.ts';
+import { AlertTail, StatusCounter } from './tail-alerts.ts';
+
+/** How often the status line gets new figures. */
+const statusEveryMs = 1000;
+/** Draining at the end may take this long; with what follows the process is gone within 15 s, as docs/cli.md promises. */
+const drainMs = 10_000;
+
+export interface UpOptions {
+  /** Alerts as KubeArmor's JSON on standard output; what is for people goes to standard error. */
+  readonly json: boolean;
+}
+
+/** What the stages run on, once it is there. */
+interface Running {
+  readonly config: Config;
+  readonly log: EmbeddedEventLog;
+  readonly client: ClickHouseClient;
+  readonly policies: PolicySourceOptions;
+  readonly nodeId: string;
+  readonly logger: Logger;
+  readonly screen: Screen;
+  readonly signal: AbortSignal;
+}
+
+/** Runs the whole flow in this process until a signal ends it. Throws PalisadeError for what a person can put right. */
+export async function up(config: Config, options: UpOptions): Promise<ExitCode> {
+  const screen = createScreen(options);
+  using signals = new StopSignals(() => {
+    screen.terminal.clearStatus();
+  });
+  const logger = createLogger({ level: 'warn', destination: screen.logLines, pretty: true });
+  const layout = dataLayout(config.dataDirectory);
+  await makeDataDirectory(layout);
+  await using log = await EmbeddedEventLog.open({
+    directory: layout.log,
+    durability: config.durability,
+    retention: { bytes: config.retentionSize, ageMs: config.retentionAge },
+  });
+  const nodeId = config.nodeId ?? (await keptNodeId(config.dataDirectory));
+  const policies = { paths: config.policies, sourceId: `files@${nodeId}`, logger };
+  // Before the first event, so that what happens at once is judged by the policies that are there.
+  const found = await synchronizePolicyFiles(log, policies);
+  await using engine = await startEmbeddedClickHouse({
+    dataDirectory: layout.root,
+    runAs: engineRunsAs(),
+    report: (event) => {
+      logEngineEvent(logger, event);
+    },
+  });
+  const client = connectClickHouse(engine.owner);
+  await migrate(client, path.join(packageRoot(), 'schemas/clickhouse'));
+  screen.terminal.print(`${found.policies} policies in force. Alerts appear here; Ctrl-C ends.\n`);
+  await runLiveOrRecorded({ config, log, client, policies, nodeId, logger, screen, signal: signals.signal });
+  await client.close();
+  screen.terminal.print('Stopped; everything that was seen is stored.\n');
+  return exitCodes.done;
+}
+
+/** Watches the kernel where that is possible, else plays the recording; says which, and why. */
+async function runLiveOrRecorded(running: Running): Promise<void> {
+  const { config, nodeId, screen } = running;
+  const missing = checkHost(config.pinDirectory).filter((check) => !check.holds);
+  const reasons = missing.map((check) => check.detail);
+  screen.terminal.print(
+    `This machine's kernel can't be watched:\n${reasons.map((reason) => `  ${reason}\n`).join('')}` +
+      'Playing a recording through the same pipeline instead; its alerts are marked [recording].\n\n',
+  );
+  const onPlayed = (): void => {
+    screen.terminal.print('The recording is over. `npx palisade sql` has its alerts; Ctrl-C ends.\n');
+  };
+  await run(running, recordingSource({ file: recordingFile(), nodeId, onPlayed }));
+}
+
+async function run({ log, client, policies, logger, screen, signal }: Running, events: SourceStage): Promise<void> {
+  const metrics = new Metrics();
+  const counter = new StatusCounter();
+  let watching = false;
+  const tail = new AlertTail({
+    log,
+    onAlert: (alert) => {
+      counter.alert();
+      screen.showAlert(alert);
+    },
+    onCoverage: (coverage) => {
+      // The first figures of a live session prove that events come from the kernel all the way to here.
+      if (!watching && coverage.origin === 'live')
+        screen.terminal.print(`Watching this machine as ${coverage.nodeId}.\n\n`);
+      watching ||= coverage.origin === 'live';
+      counter.coverage(coverage);
+    },
+  });
+  let lastMs = performance.now();
+  const status = setInterval(() => {
+    const nowMs = performance.now();
+    screen.terminal.showStatus(counter.take(nowMs - lastMs, lagOf(metrics)), nowMs);
+    lastMs = nowMs;
+  }, statusEveryMs);
+  try {
+    await runStages(upStages({ events, policies, client }), log, { logger, metrics, drainMs }, signal);
+  } finally {
+    clearInterval(status);
+    await tail.end();
+    screen.terminal.clearStatus();
+  }
+}
+
+/** Records that wait for the slowest stage. */
+function lagOf(metrics: Metrics): number {
+  const lags = metrics
+    .snapshot()
+    .flatMap((sample) => (sample.name === 'palisade_lag_records' && sample.kind === 'gauge' ? sample.value : []));
+  return Math.max(0, ...lags);
+}

@@ -1,0 +1,88 @@
+import test, { type ExecutionContext } from 'ava';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
+import { dataLayout, makeDataDirectory } from '../../cli/data-directory.ts';
+import { packageRoot } from '../../cli/package-root.ts';
+import { removeData } from '../../cli/uninstall.ts';
+
+interface Outcome {
+  readonly code: number | null;
+  readonly output: string;
+  readonly errors: string;
+}
+
+function palisade(arguments_: readonly string[], environment: Readonly<Record<string, string>> = {}): Outcome {
+  const main = path.join(packageRoot(), 'dist/cli/main.js');
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('PALISADE_'));
+  const env = { ...Object.fromEntries(inherited), ...environment };
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...arguments_], { env, encoding: 'utf8' });
+  return { code: status, output: stdout, errors: stderr };
+}
+
+function ends(t: ExecutionContext, arguments_: readonly string[], code: number, errors: RegExp): void {
+  const outcome = palisade(arguments_);
+  t.is(outcome.code, code);
+  t.regex(outcome.errors, errors);
+  t.notRegex(outcome.errors, /^\s+at /mu, 'a stack trace is no message for a person');
+}
+
+test('an unknown command ends with 64 and the nearest one', ends, ['dmeo'], 64, /Did you mean demo\?/u);
+test(
+  'an unknown flag ends with 64 and the nearest one',
+  ends,
+  ['up', '--ring-szie', '8MiB'],
+  64,
+  /Did you mean --ring-size\?/u,
+);
+test('sql without a query ends with 64', ends, ['sql'], 64, /missing required argument 'query'/u);
+test(
+  'an invalid setting ends with 78 and says which',
+  ends,
+  ['doctor', '--ring-size', '8'],
+  78,
+  /--ring-size: ringSize must be a size/u,
+);
+
+test('help lists the commands and how to start', (t) => {
+  const { code, output } = palisade(['--help']);
+  t.is(code, 0);
+  for (const command of ['up', 'demo', 'sql', 'doctor', 'uninstall'])
+    t.regex(output, new RegExp(`^  ${command} `, 'mu'));
+  t.regex(output, /Start with:/u);
+});
+
+test('doctor prints one object for machines, whose verdict its exit code repeats', (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+  const { code, output } = palisade(['doctor', '--json', '--data-directory', folder]);
+  const report = JSON.parse(output) as {
+    live: boolean;
+    host: { name: string; holds: boolean; detail: string }[];
+    made: unknown[];
+  };
+  t.is(code, report.live ? 0 : 69);
+  t.is(
+    report.live,
+    report.host.every((check) => check.holds),
+  );
+  t.is(report.made.length, 3);
+});
+
+test('removing the data leaves what is not ours', async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+  const layout = dataLayout(folder);
+  await makeDataDirectory(layout);
+  writeFileSync(layout.nodeId, 'node-1\n');
+  writeFileSync(path.join(folder, 'letter.txt'), 'mine\n');
+  t.false(await removeData(layout));
+  t.deepEqual(readdirSync(folder), ['letter.txt']);
+});
+
+test('removing the data removes the folder where nothing else is in it', async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+  await makeDataDirectory(dataLayout(folder));
+  t.true(await removeData(dataLayout(folder)));
+  t.false(existsSync(folder));
+});

@@ -1,0 +1,250 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import test from 'ava';
+import { EventLogError } from '../../eventlog/errors.ts';
+import type { OffsetRange } from '../../eventlog/event-log.ts';
+import { MemoryEventLog } from '../../eventlog/memory.ts';
+import { runStages } from '../../eventlog/runner.ts';
+import type { ProcessorStage, SinkStage, SourceStage } from '../../eventlog/stage.ts';
+import { PalisadeError } from '../../runtime/errors.ts';
+import { Metrics } from '../../runtime/metrics.ts';
+import { event, garbage, judge, policy, quietly, recordsOf, tagger, textOf, textsOf } from './toy.ts';
+
+/** A sink that keeps what it was given, and first does what `before` says. */
+function keeping(
+  before: (attempt: number) => void = () => undefined,
+): SinkStage & { readonly kept: string[]; readonly ranges: OffsetRange[] } {
+  const kept: string[] = [];
+  const ranges: OffsetRange[] = [];
+  return {
+    name: 'keeping',
+    input: 'workloads',
+    kept,
+    ranges,
+    write: (records, range) => {
+      ranges.push(range);
+      before(ranges.length);
+      kept.push(...records.map(textOf));
+      return Promise.resolve();
+    },
+  };
+}
+
+test('events flow from source to sink while it runs', async (t) => {
+  await using log = new MemoryEventLog();
+  const stop = new AbortController();
+  const sink = keeping();
+  const source: SourceStage = {
+    name: 'source',
+    outputs: ['coverage'],
+    run: async (target) => {
+      for (const text of ['x', 'y', 'z']) await target.append([event('a', text)]);
+    },
+  };
+  const running = runStages([source, tagger, sink], log, quietly(), stop.signal);
+  while (sink.kept.length < 3) await delay(2);
+  stop.abort();
+  await running;
+  t.deepEqual(sink.kept, ['1 x []', '2 y []', '3 z []']);
+});
+
+test('at the end the sources stop first, and what they still append is processed and written', async (t) => {
+  await using log = new MemoryEventLog();
+  const stop = new AbortController();
+  const sink = keeping();
+  const source: SourceStage = {
+    name: 'source',
+    outputs: ['coverage'],
+    run: async (target, signal) => {
+      while (!signal.aborted) await delay(1);
+      for (let place = 0; place < 50; place++) await target.append([event('a', 'last words')]);
+    },
+  };
+  const running = runStages([source, tagger, sink], log, quietly(), stop.signal);
+  await delay(20);
+  stop.abort();
+  await running;
+  t.is(sink.kept.length, 50);
+});
+
+test('one stage after another is drained, so that nothing is left between them', async (t) => {
+  await using log = new MemoryEventLog();
+  await log.append([event('a', 'x'), policy('p', 'y'), event('a', 'z')]);
+  await runStages([tagger, judge], log, quietly(), AbortSignal.abort());
+  t.deepEqual(await textsOf(log, ['dead-letters']), ['1 x [] judged by []', '2 z [p=y] judged by [p=y]']);
+});
+
+test('draining ends in bounded time, and what was left comes at the next start, as it was', async (t) => {
+  await using log = new MemoryEventLog();
+  await log.append([event('a', 'x'), event('a', 'y')]);
+  const hanging: SinkStage = {
+    name: 'keeping',
+    input: 'workloads',
+    write: (_records, _range, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          reject(new PalisadeError('SINK_REFUSED', 'given up', { retriable: true }));
+        });
+      }),
+  };
+  const startedMs = performance.now();
+  await runStages([tagger, hanging], log, { ...quietly(), drainMs: 50 }, AbortSignal.abort());
+  t.true(performance.now() - startedMs < 5000);
+  await log.append([event('a', 'z')]);
+  const sink = keeping();
+  await runStages([tagger, sink], log, quietly(), AbortSignal.abort());
+  t.deepEqual(
+    sink.ranges.map(({ first, last }) => [first, last]),
+    [
+      [0, 1],
+      [2, 2],
+    ],
+  );
+  t.deepEqual(sink.kept, ['1 x []', '2 y []', '3 z []']);
+});
+
+test('a stage that does not heed the end is left behind', async (t) => {
+  await using log = new MemoryEventLog();
+  const deaf: SourceStage = { name: 'deaf', outputs: [], run: () => new Promise(() => undefined) };
+  await runStages([deaf], log, { ...quietly(), drainMs: 20 }, AbortSignal.abort());
+  t.pass();
+});
+
+test('a write that is refused for now is tried again, with the same range, until it succeeds', async (t) => {
+  await using log = new MemoryEventLog();
+  await log.append([event('a', 'x')]);
+  const metrics = new Metrics();
+  const sink = keeping((attempt) => {
+    if (attempt < 4) throw new PalisadeError('SINK_REFUSED', 'not now', { retriable: true });
+  });
+  await runStages([tagger, sink], log, quietly(metrics), AbortSignal.abort());
+  t.deepEqual(sink.kept, ['1 x []']);
+  t.is(sink.ranges.length, 4);
+  t.is(new Set(sink.ranges.map(({ first, last }) => `${first} ${last}`)).size, 1);
+  t.is(metrics.sum('palisade_errors_total', { stage: 'keeping', code: 'SINK_REFUSED' }), 3);
+});
+
+test('records that a destination will never take go to dead letters, and the stream goes on', async (t) => {
+  await using log = new MemoryEventLog();
+  const metrics = new Metrics();
+  await log.append([event('a', 'x')]);
+  const sink = keeping((attempt) => {
+    if (attempt === 1) throw new PalisadeError('SINK_REFUSED', 'no such column');
+  });
+  await runStages([tagger, sink], log, quietly(metrics), AbortSignal.abort());
+  await log.append([event('a', 'y')]);
+  await runStages([tagger, sink], log, quietly(metrics), AbortSignal.abort());
+  t.deepEqual(sink.kept, ['2 y []']);
+  const [letter] = await recordsOf(log, ['dead-letters']);
+  t.like(letter?.value, { topic: 'workloads', offset: 0, stage: 'keeping', reason: 'no such column' });
+  t.is(metrics.sum('palisade_events_dropped_total', { reason: 'refused' }), 1);
+});
+
+test('a record that cannot be decoded becomes a dead letter beside the outputs of its neighbors', async (t) => {
+  await using log = new MemoryEventLog();
+  await log.append([event('a', 'x'), garbage('a'), event('a', 'y')]);
+  const metrics = new Metrics();
+  await runStages([tagger], log, quietly(metrics), AbortSignal.abort());
+  t.deepEqual(await textsOf(log, ['workloads']), ['1 x []', '2 y []']);
+  const letters = await recordsOf(log, ['dead-letters']);
+  t.is(letters.length, 1);
+  t.like(letters[0]?.value, { topic: 'coverage', partition: 0, offset: 1, key: 'a', stage: 'tagger' });
+  t.is(letters[0]?.key, 'coverage');
+  t.is(metrics.sum('palisade_events_dropped_total', { stage: 'tagger', topic: 'coverage', reason: 'unreadable' }), 1);
+});
+
+test('a table change that cannot be decoded is passed over, and its position counts', async (t) => {
+  await using log = new MemoryEventLog();
+  await log.append([policy('p', 'x'), { topic: 'policies', key: 'p', encodedValue: new Uint8Array([0xff]) }]);
+  await log.append([event('a', 'y')]);
+  await runStages([tagger], log, quietly(), AbortSignal.abort());
+  const [record] = await recordsOf(log, ['workloads']);
+  t.deepEqual(record?.tablePositions, { policies: 2 });
+  t.deepEqual(await textsOf(log, ['workloads']), ['1 y [p=x]']);
+  t.is((await recordsOf(log, ['dead-letters'])).length, 1);
+});
+
+test('a sink is not given what cannot be decoded, and its range covers it', async (t) => {
+  await using log = new MemoryEventLog();
+  await log.append([
+    { topic: 'workloads', key: 'a', encodedValue: new Uint8Array([0xff]) },
+    { topic: 'workloads', key: 'b', value: undefined },
+  ]);
+  const sink = keeping();
+  await runStages([sink], log, quietly(), AbortSignal.abort());
+  t.deepEqual(sink.kept, ['']);
+  t.deepEqual(sink.ranges, [{ topic: 'workloads', partition: 0, first: 0, last: 1 }]);
+  t.like((await recordsOf(log, ['dead-letters']))[0]?.value, { stage: 'keeping', offset: 0 });
+});
+
+test('a processor that throws ends the run with its error, commits nothing, and lets the others drain', async (t) => {
+  await using log = new MemoryEventLog();
+  await log.append([event('a', 'x')]);
+  const broken: ProcessorStage = {
+    ...judge,
+    name: 'broken',
+    createProcessor: () => ({
+      restore: () => undefined,
+      update: () => undefined,
+      process: () => {
+        throw new Error('a mistake');
+      },
+    }),
+  };
+  const metrics = new Metrics();
+  const sink = keeping();
+  const running = runStages([tagger, broken, sink], log, quietly(metrics), new AbortController().signal);
+  await t.throwsAsync(running, { message: 'a mistake' });
+  t.deepEqual(sink.kept, ['1 x []']);
+  t.is(metrics.sum('palisade_errors_total', { stage: 'broken', code: 'UNEXPECTED' }), 1);
+  await runStages([judge], log, quietly(), AbortSignal.abort());
+  t.is((await textsOf(log, ['dead-letters'])).length, 1);
+});
+
+test('a commit that fails for now is tried again and publishes once', async (t) => {
+  await using log = new MemoryEventLog();
+  await log.append([event('a', 'x')]);
+  let failures = 2;
+  const failing: typeof log.consume = (options, own) =>
+    log.consume(options, (partition) =>
+      own({
+        ...partition,
+        partition: partition.partition,
+        signal: partition.signal,
+        tablePositions: partition.tablePositions,
+        restore: (topic) => partition.restore(topic),
+        async *batches() {
+          for await (const batch of partition.batches()) {
+            yield {
+              ...batch,
+              commit: async (outputs) => {
+                if (failures-- > 0) throw new EventLogError('EVENT_LOG_FAILED', 'disk full', { retriable: true });
+                await batch.commit(outputs);
+              },
+            };
+          }
+        },
+      }),
+    );
+  const wrapped = Object.assign(Object.create(log) as MemoryEventLog, { consume: failing });
+  await runStages([tagger], wrapped, quietly(), AbortSignal.abort());
+  t.deepEqual(await textsOf(log, ['workloads']), ['1 x []']);
+  t.is(failures, -1);
+});
+
+test('every stage has the same metrics, and they add up', async (t) => {
+  await using log = new MemoryEventLog();
+  await log.append([event('a', 'x'), garbage('a'), event('b', 'y')]);
+  const metrics = new Metrics();
+  await runStages([tagger, keeping()], log, quietly(metrics), AbortSignal.abort());
+  t.is(metrics.sum('palisade_events_received_total', { stage: 'tagger', topic: 'coverage' }), 3);
+  t.is(metrics.sum('palisade_events_dropped_total', { stage: 'tagger' }), 1);
+  t.is(metrics.sum('palisade_events_sent_total', { stage: 'tagger', topic: 'workloads' }), 2);
+  t.is(metrics.sum('palisade_events_sent_total', { stage: 'tagger', topic: 'dead-letters' }), 1);
+  t.is(metrics.sum('palisade_events_received_total', { stage: 'keeping' }), 2);
+  t.is(metrics.sum('palisade_events_sent_total', { stage: 'keeping' }), 2);
+  for (const stage of ['tagger', 'keeping']) {
+    t.is(metrics.sum('palisade_lag_records', { stage }), 0);
+    t.is(metrics.sum('palisade_batch_seconds', { stage }), 1);
+    t.is(metrics.sum('palisade_event_age_seconds', { stage }), 1);
+  }
+});

@@ -1,0 +1,75 @@
+import test from 'ava';
+import { story } from '../../cli/demo/story.ts';
+import { PalisadeHome } from '../support/palisade-process.ts';
+
+const watching = /Watching this machine/u;
+
+interface AlertRow {
+  readonly id: string;
+  readonly policy_name: string;
+}
+
+async function alertsOf(home: PalisadeHome): Promise<readonly AlertRow[]> {
+  const query = "SELECT id, policy_name FROM alerts WHERE container_name = 'palisade-demo' ORDER BY kernel_time_ns";
+  const { code, output, errors } = await home.run(['sql', '--json', query]);
+  if (code !== 0) throw new Error(`sql ended with ${String(code)}: ${errors}`);
+  return output
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as AlertRow);
+}
+
+test('the demo gives exactly the alerts of its story, on the terminal, in SQL, and after the end of `up`', async (t) => {
+  using home = new PalisadeHome();
+  const up = home.start(['up']);
+  await up.says(watching);
+
+  const second = await home.run(['up']);
+  t.is(second.code, 75);
+  t.regex(second.errors, new RegExp(`process ${up.pid}\\b`, 'u'), 'a second one names the first one');
+
+  const demo = await home.run(['demo']);
+  t.is(demo.code, 0, demo.output + demo.errors);
+  for (const { policy } of story) t.true(up.output.includes(policy) && demo.output.includes(policy), policy);
+  t.deepEqual(
+    (await alertsOf(home)).map((row) => row.policy_name),
+    story.map((step) => step.policy),
+  );
+
+  up.kill('SIGTERM');
+  const startedMs = performance.now();
+  const ended = await up.ended;
+  t.is(ended.code, 0, ended.errors);
+  t.true(performance.now() - startedMs < 15_000);
+
+  const rows = await alertsOf(home);
+  t.is(rows.length, story.length, 'and after it has stopped');
+  t.is(new Set(rows.map((row) => row.id)).size, rows.length);
+});
+
+test('a kill -9 between two demos loses no alert and doubles none', async (t) => {
+  using home = new PalisadeHome();
+  const first = home.start(['up']);
+  await first.says(watching);
+  t.is((await home.run(['demo'])).code, 0);
+  first.kill('SIGKILL');
+  await first.ended;
+
+  const second = home.start(['up']);
+  await second.says(watching);
+  t.is((await home.run(['demo'])).code, 0);
+  second.kill('SIGINT');
+  t.is((await second.ended).code, 0);
+
+  const rows = await alertsOf(home);
+  t.is(rows.length, 2 * story.length);
+  t.is(new Set(rows.map((row) => row.id)).size, rows.length);
+});
+
+test('a demo without a running `up` says so, plays the recording, and does not pretend', async (t) => {
+  using home = new PalisadeHome();
+  const { code, output } = await home.run(['demo']);
+  t.is(code, 69);
+  t.regex(output, /`palisade up` is not running/u);
+  t.regex(output, /\[recording\]/u);
+});

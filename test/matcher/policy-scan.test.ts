@@ -1,0 +1,44 @@
+import test from 'ava';
+import { combineReadings, readPolicyText } from '../../matcher/policy-scan.ts';
+
+function scan(...texts: string[]): ReturnType<typeof combineReadings> {
+  const readings = texts.map((text, index) => readPolicyText({ file: `${index}.yaml`, text, problem: undefined }));
+  return combineReadings(readings, 'files');
+}
+
+function policy(name: string, kind = 'KubeArmorPolicy', action = 'Audit'): string {
+  return `apiVersion: security.kubearmor.com/v1
+kind: ${kind}
+metadata: { name: ${name} }
+spec: { selector: { matchLabels: {} }, file: { matchPaths: [{ path: /x }] }, action: ${action} }
+`;
+}
+
+test('a document of another kind is passed over, a misspelt one of ours is told and keeps what its file held', (t) => {
+  const found = scan('apiVersion: v1\nkind: Service\nmetadata: { name: s }\n', policy('a', 'KubeArmourPolicy'));
+  t.is(found.documents.size, 0);
+  t.deepEqual([...found.unreadableFiles], ['1.yaml']);
+  t.regex(found.issues[0]?.message ?? '', /Did you mean KubeArmorPolicy/);
+});
+
+test('a document with an error is refused by its name, the one beside it counts', (t) => {
+  const found = scan(`${policy('bad', 'KubeArmorPolicy', 'Blokc')}---\n${policy('good')}`);
+  t.deepEqual([...found.refusedKeys], ['KubeArmorPolicy/container_namespace/bad']);
+  t.deepEqual([...found.documents.keys()], ['KubeArmorPolicy/container_namespace/good']);
+  t.is(found.unreadableFiles.size, 0);
+});
+
+test('a file that could not be read keeps what it held', (t) => {
+  const found = combineReadings([readPolicyText({ file: 'a.yaml', text: '', problem: 'It is away.' })], 'files');
+  t.deepEqual([...found.unreadableFiles], ['a.yaml']);
+  t.is(found.issues[0]?.message, 'It is away.');
+});
+
+test('a document keeps its text, its place in the file and the hash of its text', (t) => {
+  const text = policy('second');
+  const found = scan(`# first\n${policy('first')}---\n${text}`);
+  const document = found.documents.get('KubeArmorPolicy/container_namespace/second');
+  t.like(document, { file: '0.yaml', documentIndex: 1, firstLine: 6, sourceId: 'files' });
+  t.regex(document?.contentHash ?? '', /^[0-9a-f]{64}$/);
+  t.true(document?.text.endsWith(text));
+});
