@@ -1,3 +1,4 @@
+import type { TopicName } from '../schemas/topics.ts';
 import type { LogRecord, OutputRecord } from './event-log.ts';
 import { RecordError } from './errors.ts';
 
@@ -20,8 +21,44 @@ export interface DeadLetterOptions {
   readonly bytes: Uint8Array;
 }
 
-/** What is kept of a record that a stage could not read, or that a sink's destination will never take. */
-export function deadLetter(record: LogRecord, options: DeadLetterOptions): OutputRecord {
+/** Topics whose records are what happened on a node, with its id as key: losing one makes a hole in what is known of it. */
+const happenings: readonly TopicName[] = ['raw-events', 'enriched-events', 'alerts'];
+
+/**
+ * What is kept of a record that a stage could not read, or that a sink's destination will never take: the dead letter,
+ * and where events of a node are lost with it, a gap in that node's coverage.
+ */
+export function deadLetters(record: LogRecord, options: DeadLetterOptions): readonly OutputRecord[] {
   const { topic, partition, offset, key } = record;
-  return { topic: 'dead-letters', key: topic, value: { topic, partition, offset, key, ...options } };
+  const letter: OutputRecord = {
+    topic: 'dead-letters',
+    key: topic,
+    value: { topic, partition, offset, key, ...options },
+  };
+  return happenings.includes(topic) ? [letter, gap(record, options)] : [letter];
+}
+
+/** Boot, session and times of what is lost are in what could not be read: they stay empty. */
+function gap(record: LogRecord, { stage, reason }: DeadLetterOptions): OutputRecord {
+  return {
+    topic: 'coverage',
+    key: record.key,
+    value: {
+      nodeId: record.key,
+      bootId: '',
+      session: 0n,
+      origin: 'unknown',
+      fromTimeNs: 0n,
+      toTimeNs: 0n,
+      wallClockOffsetNs: 0n,
+      firstBatch: 0,
+      lastBatch: 0,
+      cpus: [],
+      operations: [],
+      gaps: [{ reason: 'deadLetter', fromTimeNs: 0n, toTimeNs: 0n, lost: null, detail: `${stage}: ${reason}` }],
+      sessionEnded: false,
+      evictedProcesses: 0,
+      evictedContainers: 0,
+    },
+  };
 }

@@ -1,5 +1,5 @@
 import { retry } from '../runtime/retry.ts';
-import { deadLetter, unreadable } from './dead-letter.ts';
+import { deadLetters, unreadable } from './dead-letter.ts';
 import type { AssignedPartition, InputBatch, LogRecord, StampedOutput } from './event-log.ts';
 import { untilItSucceeds, type StageContext } from './stage-context.ts';
 import type { Processor, ProcessorStage } from './stage.ts';
@@ -64,7 +64,8 @@ class ProcessorLoop {
     metrics.failed(error);
     metrics.dropped(record.topic, 'unreadable');
     const options = { stage: this.#stage.name, reason: error.message, bytes: error.bytes };
-    this.#outputs.push({ record: deadLetter(record, options), tablePositions: this.#tables.under(record) });
+    const tablePositions = this.#tables.under(record);
+    for (const output of deadLetters(record, options)) this.#outputs.push({ record: output, tablePositions });
     return false;
   }
 

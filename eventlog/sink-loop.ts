@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { PalisadeError } from '../runtime/errors.ts';
 import { retry } from '../runtime/retry.ts';
-import { deadLetter, unreadable } from './dead-letter.ts';
+import { deadLetters, unreadable } from './dead-letter.ts';
 import type { InputBatch, LogRecord, OffsetRange, StampedOutput } from './event-log.ts';
 import { untilItSucceeds, type StageContext } from './stage-context.ts';
 import type { SinkStage } from './stage.ts';
@@ -40,7 +40,7 @@ async function writeBatch(
   metrics.received(batch);
   const range = await retry(() => batch.intend(), untilItSucceeds(context, 'writing down what is to be written'));
   const readable: LogRecord[] = [];
-  const deadLetters: StampedOutput[] = [];
+  const letters: StampedOutput[] = [];
   for (const record of batch.records) {
     const error = unreadable(record);
     if (error === undefined) {
@@ -50,7 +50,7 @@ async function writeBatch(
     logger.error({ err: error }, 'a record cannot be read and goes to dead-letters');
     metrics.failed(error);
     metrics.dropped(record.topic, 'unreadable');
-    deadLetters.push(letter(stage, record, error.message, error.bytes));
+    letters.push(...lettersOf(stage, record, error.message, error.bytes));
   }
   const refused = readable.length === 0 ? undefined : await writeOut(stage, context, readable, range);
   if (signal.aborted) return false;
@@ -60,10 +60,10 @@ async function writeBatch(
       metrics.dropped(record.topic, 'refused');
       // It was decoded before, so it has a value or is a tombstone.
       const bytes = record.value === undefined ? new Uint8Array() : format.encode(record.topic, record.value);
-      deadLetters.push(letter(stage, record, refused.message, bytes));
+      letters.push(...lettersOf(stage, record, refused.message, bytes));
     }
   }
-  await retry(() => batch.commit(deadLetters), untilItSucceeds(context, 'committing a batch'));
+  await retry(() => batch.commit(letters), untilItSucceeds(context, 'committing a batch'));
   return true;
 }
 
@@ -91,8 +91,12 @@ async function writeOut(
   }
 }
 
-function letter(stage: SinkStage, record: LogRecord, reason: string, bytes: Uint8Array): StampedOutput {
-  return { record: deadLetter(record, { stage: stage.name, reason, bytes }), tablePositions: record.tablePositions };
+function lettersOf(stage: SinkStage, record: LogRecord, reason: string, bytes: Uint8Array): readonly StampedOutput[] {
+  const { tablePositions } = record;
+  return deadLetters(record, { stage: stage.name, reason, bytes }).map((output) => ({
+    record: output,
+    tablePositions,
+  }));
 }
 
 async function pause(durationMs: number, end: AbortSignal): Promise<void> {
