@@ -1,10 +1,11 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { flow } from './flow.ts';
+import { match } from './match.ts';
 import { Report } from './report.ts';
 
 /** Name → what measures it. */
-const benches: Readonly<Record<string, (report: Report) => Promise<void>>> = { flow };
+const benches: Readonly<Record<string, (report: Report) => Promise<void>>> = { flow, match };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
