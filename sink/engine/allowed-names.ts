@@ -213,7 +213,7 @@ const scalarFunctions: Readonly<Record<string, string>> = {
   lowCardinalityKeys MACNumToString MACStringToNum MACStringToOUI materialize neighbor parseReadableSize
   parseTimeDelta rowNumberInAllBlocks rowNumberInBlock runningDifference tid toColumnTypeName toTypeName
   transform UUIDNumToString UUIDStringToNum version visibleWidth getSubcolumn caseWithExpression generateUUIDv4
-  lambda exists
+  _CAST lambda exists
 `,
   'Other spellings of the above': `
   anova any_value any_value_respect_nulls anyLastRespectNulls anyRespectNulls anyValueRespectNulls

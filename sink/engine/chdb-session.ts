@@ -40,7 +40,8 @@ export type InsertFormat = (typeof insertFormats)[number];
  * connections run side by side, so a reader's long SELECT does not hold up the sink.
  */
 export class ChdbSession implements Disposable {
-  readonly #session: Session;
+  readonly #open: () => Session;
+  #session: Session;
   readonly #maxWaiting: number;
   #waiting = 0;
   #tail: Promise<unknown> = Promise.resolve();
@@ -51,7 +52,8 @@ export class ChdbSession implements Disposable {
     options: { readonly settings: Readonly<Record<string, string | number>>; readonly maxWaiting: number },
   ) {
     const connectionArgs = Object.entries(options.settings).map(([name, value]) => `--${name}=${value}`);
-    this.#session = new Session(directory, { connectionArgs });
+    this.#open = () => new Session(directory, { connectionArgs });
+    this.#session = this.#open();
     this.#maxWaiting = options.maxWaiting;
   }
 
@@ -62,7 +64,7 @@ export class ChdbSession implements Disposable {
         status: 503,
       });
     this.#waiting += 1;
-    const turn = this.#tail.then(() => work(this.#statements));
+    const turn = this.#tail.then(() => this.#turn(work));
     // The next one's turn comes whatever became of this one; who asked for this one gets its error.
     this.#tail = turn.catch(() => undefined);
     try {
@@ -71,6 +73,22 @@ export class ChdbSession implements Disposable {
       throw engineExceptionOf(error);
     } finally {
       this.#waiting -= 1;
+    }
+  }
+
+  /**
+   * After an error the connection is opened anew. What a statement had put out before it failed stays in the connection
+   * (chDB 3.4: seen with max_result_rows), and would stand before the next answer, another reader's or the confinement's.
+   */
+  async #turn<Result>(work: (statements: Statements) => Promise<Result>): Promise<Result> {
+    try {
+      return await work(this.#statements);
+    } catch (error) {
+      const spoiled = this.#session;
+      // First the new one: the engine shuts down with its last connection.
+      this.#session = this.#open();
+      spoiled.close();
+      throw error;
     }
   }
 

@@ -91,14 +91,11 @@ export class Executor implements AsyncDisposable {
     const insert = body.length > 0 ? parseInsert(query) : undefined;
     return this.#owner.exclusively(async ({ run, insert: insertRows }) => {
       if (insert !== undefined) return { ...(await insertRows({ ...insert, settings, body })), format: defaultFormat };
-      // Settings of one request: in force for this turn, and gone before the next.
-      const names = Object.keys(settings);
+      // Settings of one request: in force for this turn, and gone before the next. After an error the connection is new.
       for (const [name, value] of Object.entries(settings)) await run(`SET ${name} = ${literal(value)}`, {}, 'Null');
-      try {
-        return { ...(await run(query, parameters, defaultFormat)), format: defaultFormat };
-      } finally {
-        for (const name of names) await run(`SET ${name} = DEFAULT`, {}, 'Null');
-      }
+      const result = await run(query, parameters, defaultFormat);
+      for (const name of Object.keys(settings)) await run(`SET ${name} = DEFAULT`, {}, 'Null');
+      return { ...result, format: defaultFormat };
     });
   }
 
@@ -129,13 +126,14 @@ function asker(run: (sql: string, parameters: Parameters, format: string) => Pro
   return async (sql, parameters) => {
     const { bytes } = await run(sql, parameters, 'JSONCompactEachRow');
     const lines = Buffer.from(bytes).toString('utf8').split('\n');
-    return lines.filter((line) => line !== '').map((line) => firstCell(JSON.parse(line)));
+    return lines.filter((line) => line !== '').map(firstCell);
   };
 }
 
-function firstCell(row: unknown): string {
+function firstCell(line: string): string {
+  const row: unknown = JSON.parse(line);
   const cell: unknown = Array.isArray(row) ? row[0] : undefined;
-  if (typeof cell !== 'string') throw new Error('the engine answered in an unexpected form');
+  if (typeof cell !== 'string') throw new Error(`the engine answered in an unexpected form: ${line.slice(0, 200)}`);
   return cell;
 }
 
