@@ -1,9 +1,12 @@
 import path from 'node:path';
 import type { ClickHouseClient } from '@clickhouse/client';
+import { collectorThread } from '../collector/collector-thread.ts';
 import { EmbeddedEventLog } from '../eventlog/embedded.ts';
 import { runStages } from '../eventlog/runner.ts';
 import type { SourceStage } from '../eventlog/stage.ts';
 import { synchronizePolicyFiles } from '../matcher/policy-files-source.ts';
+import { PalisadeError } from '../runtime/errors.ts';
+import { printable } from '../runtime/printable.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { Metrics } from '../runtime/metrics.ts';
 import { connectClickHouse } from '../sink/clickhouse-client.ts';
@@ -40,6 +43,8 @@ interface Running {
   readonly client: ClickHouseClient;
   readonly policies: PolicySourceOptions;
   readonly nodeId: string;
+  /** The engine's process, whose own file noise is left out. */
+  readonly enginePid: number | undefined;
   readonly logger: Logger;
   readonly screen: Screen;
   readonly signal: AbortSignal;
@@ -73,7 +78,9 @@ export async function up(config: Config, options: UpOptions): Promise<ExitCode> 
   const client = connectClickHouse(engine.owner);
   await migrate(client, path.join(packageRoot(), 'schemas/clickhouse'));
   screen.terminal.print(`${found.policies} policies in force. Alerts appear here; Ctrl-C ends.\n`);
-  await runLiveOrRecorded({ config, log, client, policies, nodeId, logger, screen, signal: signals.signal });
+  const { signal } = signals;
+  const enginePid = engine.engineStatus().pid;
+  await runLiveOrRecorded({ config, log, client, policies, nodeId, enginePid, logger, screen, signal });
   await client.close();
   screen.terminal.print('Stopped; everything that was seen is stored.\n');
   return exitCodes.done;
@@ -83,7 +90,17 @@ export async function up(config: Config, options: UpOptions): Promise<ExitCode> 
 async function runLiveOrRecorded(running: Running): Promise<void> {
   const { config, nodeId, screen } = running;
   const missing = checkHost(config.pinDirectory).filter((check) => !check.holds);
-  const reasons = missing.map((check) => check.detail);
+  let reasons = missing.map((check) => check.detail);
+  if (reasons.length === 0) {
+    try {
+      await run(running, liveEvents(running));
+      return;
+    } catch (error) {
+      // What the checks could not foresee: the kernel itself said no, and its message says to what.
+      if (!(error instanceof PalisadeError && error.code === 'KERNEL_REFUSED')) throw error;
+      reasons = [printable(error.message)];
+    }
+  }
   screen.terminal.print(
     `This machine's kernel can't be watched:\n${reasons.map((reason) => `  ${reason}\n`).join('')}` +
       'Playing a recording through the same pipeline instead; its alerts are marked [recording].\n\n',
@@ -92,6 +109,17 @@ async function runLiveOrRecorded(running: Running): Promise<void> {
     screen.terminal.print('The recording is over. `npx palisade sql` has its alerts; Ctrl-C ends.\n');
   };
   await run(running, recordingSource({ file: recordingFile(), nodeId, onPlayed }));
+}
+
+function liveEvents({ config, nodeId, log, logger, enginePid }: Running): SourceStage {
+  const options = {
+    nodeId,
+    dataDirectory: dataLayout(config.dataDirectory).collector,
+    pinDirectory: config.pinDirectory,
+    ringBytes: config.ringSize,
+    pipelinePids: enginePid === undefined ? [] : [enginePid],
+  };
+  return collectorThread(options, { createAppendPort: () => log.createAppendPort(), logger });
 }
 
 async function run({ log, client, policies, logger, screen, signal }: Running, events: SourceStage): Promise<void> {

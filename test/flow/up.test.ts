@@ -73,3 +73,31 @@ test('a demo without a running `up` says so, plays the recording, and does not p
   t.regex(output, /`palisade up` is not running/u);
   t.regex(output, /\[recording\]/u);
 });
+
+test('where the kernel cannot be watched `up` names what is missing and plays the recording to the same end', async (t) => {
+  using home = new PalisadeHome();
+  // The last flag counts: a folder that is on no BPF file system.
+  const up = home.start(['up', '--pin-directory', home.dataDirectory]);
+  await up.says(/The recording is over/u);
+  up.kill('SIGTERM');
+  const { code, output, errors } = await up.ended;
+  t.is(code, 0, errors);
+  t.regex(output, /can't be watched:\n.*is on no BPF file system: mount -t bpf bpf \/sys\/fs\/bpf\n/u);
+  for (const { policy } of story) t.true(output.includes(policy), policy);
+  t.is(output.split('[recording]').length - 1, story.length + 1, 'every alert is marked, and the mark is explained');
+  t.deepEqual(
+    (await alertsOf(home)).map((row) => row.policy_name),
+    story.map((step) => step.policy),
+  );
+});
+
+test('the recording played on purpose is a success', async (t) => {
+  using home = new PalisadeHome();
+  const { code, output } = await home.run(['demo', '--recorded', '--json']);
+  t.is(code, 0);
+  const alerts = output.split('\n').filter((line) => line !== '');
+  t.deepEqual(
+    alerts.map((line) => (JSON.parse(line) as { PolicyName: string }).PolicyName),
+    story.map((step) => step.policy),
+  );
+});

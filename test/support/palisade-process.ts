@@ -19,17 +19,21 @@ export class PalisadeHome implements Disposable {
   readonly pinDirectory = path.join('/sys/fs/bpf', path.basename(this.dataDirectory));
 
   /** Starts `palisade` with this home. */
-  start(arguments_: readonly string[], options: { readonly asUser?: number } = {}): PalisadeProcess {
+  start(arguments_: readonly string[]): PalisadeProcess {
     const [command = '', ...rest] = arguments_;
-    return new PalisadeProcess(
-      [command, '--data-directory', this.dataDirectory, '--pin-directory', this.pinDirectory, ...rest],
-      options.asUser,
-    );
+    return new PalisadeProcess([
+      command,
+      '--data-directory',
+      this.dataDirectory,
+      '--pin-directory',
+      this.pinDirectory,
+      ...rest,
+    ]);
   }
 
   /** Runs `palisade` to its end. */
-  async run(arguments_: readonly string[], options: { readonly asUser?: number } = {}): Promise<Outcome> {
-    return this.start(arguments_, options).ended;
+  async run(arguments_: readonly string[]): Promise<Outcome> {
+    return this.start(arguments_).ended;
   }
 
   [Symbol.dispose](): void {
@@ -45,13 +49,12 @@ export class PalisadeProcess {
   errors = '';
   readonly #child: ChildProcess;
 
-  constructor(arguments_: readonly string[], uid?: number) {
+  constructor(arguments_: readonly string[]) {
     const main = path.join(packageRoot(), 'dist/cli/main.js');
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('PALISADE_'));
     this.#child = spawn(process.execPath, ['--enable-source-maps', main, ...arguments_], {
       env: Object.fromEntries(inherited),
       stdio: ['ignore', 'pipe', 'pipe'],
-      ...(uid === undefined ? {} : { uid, gid: uid }),
     });
     this.#child.stdout?.on('data', (data: Buffer) => (this.output += data.toString()));
     this.#child.stderr?.on('data', (data: Buffer) => (this.errors += data.toString()));
