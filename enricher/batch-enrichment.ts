@@ -60,8 +60,8 @@ export class BatchEnrichment {
     let highest = batch.baseTimeNs;
     let highestOffset = 0;
     for (const event of batch.events) {
-      // What /proc told has no sequence, changes nothing when it comes twice, and never alerts.
-      if (event.cpu >= 0 && !this.#session.accept(event.cpu, event.sequence, event.operation)) continue;
+      // What /proc told is numbered as if of a CPU -1.
+      if (!this.#session.accept(event.cpu, event.sequence, event.operation)) continue;
       events.push(event);
       if (event.timeNs > highestOffset) highestOffset = event.timeNs;
       this.#take(event);

@@ -27,6 +27,8 @@ export class SessionCoverage {
   #coveredTimeNs: bigint;
   #lostReported = 0;
   #ended = false;
+  /** By how much numbers that have not come grew since the last batch was closed. */
+  #missingGrowth = 0;
 
   constructor(bootId: string, session: bigint) {
     this.bootId = bootId;
@@ -39,7 +41,10 @@ export class SessionCoverage {
   accept(cpu: number, sequence: number, operation: Operation): boolean {
     const window = this.#window(cpu);
     this.#changed.add(window);
-    if (!window.accept(sequence)) return false;
+    const missingBefore = window.highest - window.received;
+    const accepted = window.accept(sequence);
+    this.#missingGrowth += window.highest - window.received - missingBefore;
+    if (!accepted) return false;
     this.#countsOf(operation).received += 1;
     return true;
   }
@@ -47,7 +52,9 @@ export class SessionCoverage {
   /** Takes over the numbers of a batch whose rows were accepted; tells the gaps that follow from them. */
   close(batch: RawEventBatch): Gap[] {
     const gaps: Gap[] = [];
-    if (batch.batch > this.#lastBatch + 1) {
+    // A number that is left out alone says nothing: a monitor that is killed may have used it for what it never appended, and
+    // its successor sends the rows again under the next one.
+    if (batch.batch > this.#lastBatch + 1 && this.#missingGrowth > 0) {
       gaps.push({
         reason: 'unknown',
         fromTimeNs: this.#lastBatchTimeNs,
@@ -56,18 +63,24 @@ export class SessionCoverage {
         detail: `batches ${this.#lastBatch + 1} to ${batch.batch - 1} never came`,
       });
     }
+    this.#missingGrowth = 0;
     if (batch.batch > this.#lastBatch) {
       this.#lastBatch = batch.batch;
       this.#lastBatchTimeNs = batch.baseTimeNs;
     }
     if (batch.counters.length > 0) {
-      const dropped = this.#takeCounters(batch) - lostBy(batch.gaps, ['ringFull', 'recursion']);
-      if (dropped > 0) gaps.push(this.#gap(batch, 'ringFull', dropped, 'the kernel had no room for them'));
+      const before = this.#dropped();
+      this.#takeCounters(batch);
+      const now = this.#dropped();
+      const noRoom = now.noRoom - before.noRoom - lostBy(batch.gaps, ['ringFull']);
+      const skipped = now.skipped - before.skipped - lostBy(batch.gaps, ['recursion']);
+      if (noRoom > 0) gaps.push(this.#gap(batch, 'ringFull', noRoom, 'the ring had no room for them'));
+      if (skipped > 0) gaps.push(this.#gap(batch, 'recursion', skipped, 'runs of programs that the kernel skipped'));
     }
-    this.#lostReported = bounded(this.#lostReported + lostBy(batch.gaps, ['ringLost']));
+    this.#lostReported = bounded(this.#lostReported + lostBy(batch.gaps, ['ringLost', 'unknown']));
     if (batch.sessionEnded) {
       this.#ended = true;
-      const lost = this.#sum('submitted') - this.#sum('received') - this.#lostReported;
+      const lost = this.#submittedAndNotReceived() - this.#lostReported;
       if (lost > 0) {
         this.#lostReported = bounded(this.#lostReported + lost);
         gaps.push(this.#gap(batch, 'ringLost', lost, this.#whatIsLost()));
@@ -132,10 +145,10 @@ export class SessionCoverage {
     };
   }
 
-  /** The CPUs that changed since the last call, and those whose number modulo `slots` is `slot`. */
+  /** The CPUs that changed since the last call, and those of `slot`. */
   takeCpuStates(sessionIndex: number, slot: number, slots: number): CpuState[] {
     const states = [...this.cpus.values()]
-      .filter((window) => this.#changed.has(window) || window.cpu % slots === slot)
+      .filter((window) => this.#changed.has(window) || slotOfCpu(window.cpu, slots) === slot)
       .sort((first, second) => first.cpu - second.cpu)
       .map((window) => ({
         session: sessionIndex,
@@ -193,10 +206,11 @@ export class SessionCoverage {
     return counts;
   }
 
-  /** Replaces the kernel's figures by newer ones; returns by how much the dropped ones grew. */
-  #takeCounters(batch: RawEventBatch): number {
-    const before = this.#sum('dropped');
-    for (const counts of this.#operations.values()) {
+  /** Replaces the kernel's figures by newer ones. */
+  #takeCounters(batch: RawEventBatch): void {
+    // Those that the batch leaves out stay: a successor knows only the kernel's own figures of a session that it ends.
+    for (const { operation } of batch.counters) {
+      const counts = this.#countsOf(operation);
       counts.seen = counts.filtered = counts.submitted = counts.dropped = 0;
     }
     for (const counter of batch.counters) {
@@ -206,23 +220,33 @@ export class SessionCoverage {
       counts.submitted = bounded(counts.submitted + counter.submitted);
       counts.dropped = bounded(counts.dropped + counter.dropped);
     }
-    return this.#sum('dropped') - before;
   }
 
-  #sum(figure: 'submitted' | 'received' | 'dropped'): number {
+  /** Skipped runs of programs are counted as dropped events of an operation that nobody knows. */
+  #dropped(): { readonly noRoom: number; readonly skipped: number } {
+    let noRoom = 0;
+    let skipped = 0;
+    for (const { operation, dropped } of this.#operations.values()) {
+      if (operation === 'unknown') skipped += dropped;
+      else noRoom += dropped;
+    }
+    return { noRoom, skipped };
+  }
+
+  #submittedAndNotReceived(): number {
     let sum = 0;
-    for (const counts of this.#operations.values()) sum += counts[figure];
+    for (const { submitted, received } of this.#operations.values()) sum += Math.max(0, submitted - received);
     return sum;
   }
 
   #whatIsLost(): string {
     const parts = this.#sortedOperations()
-      .filter(({ submitted, received }) => submitted !== received)
+      .filter(({ submitted, received }) => submitted > received)
       .map(({ operation, submitted, received }) => `${operation} ${submitted - received}`);
     return `submitted by the kernel and never received: ${parts.join(', ')}`;
   }
 
-  #gap(batch: RawEventBatch, reason: 'ringFull' | 'ringLost', lost: number, detail: string): Gap {
+  #gap(batch: RawEventBatch, reason: Gap['reason'], lost: number, detail: string): Gap {
     return { reason, fromTimeNs: this.#coveredTimeNs, toTimeNs: batch.baseTimeNs, lost: bounded(lost), detail };
   }
 
@@ -231,6 +255,11 @@ export class SessionCoverage {
       .map((counts) => ({ ...counts }))
       .sort((first, second) => (first.operation < second.operation ? -1 : 1));
   }
+}
+
+/** CPUs are counted from -1, which stands for /proc. */
+export function slotOfCpu(cpu: number, slots: number): number {
+  return (cpu + 1) % slots;
 }
 
 function bounded(sum: number): number {

@@ -1,6 +1,6 @@
 import type { CpuState, EnricherState, ProcessState, RawEventBatch } from '../schemas/generated.ts';
 import { ContainerTable } from './container-table.ts';
-import { SessionCoverage } from './coverage.ts';
+import { SessionCoverage, slotOfCpu } from './coverage.ts';
 import { EvictionOrder } from './eviction-order.ts';
 import { ProcessTree, type ProcessRow } from './process-tree.ts';
 
@@ -114,7 +114,7 @@ export class NodeState {
         known.find((one) => one.session === row.session && one.bootId === row.bootId) ??
         new SessionCoverage(row.bootId, row.session);
       session.restore(row);
-      for (const cpu of session.cpus.keys()) if (cpu % stateSlots === state.slot) session.cpus.delete(cpu);
+      for (const cpu of session.cpus.keys()) if (slotOfCpu(cpu, stateSlots) === state.slot) session.cpus.delete(cpu);
       return session;
     });
     state.cpus.forEach((cpu: CpuState) => this.#sessions[cpu.session]?.restoreCpu(cpu));

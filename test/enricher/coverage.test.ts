@@ -60,9 +60,27 @@ test('a row that the kernel submitted and that never came is a gap at the end of
   t.regex(ended?.gaps[0]?.detail ?? '', /open 1$/);
 });
 
-test('what the collector has said of drops is not said again', (t) => {
+test('events for which there was no room and runs that the kernel skipped are gaps of their own, when they grow', (t) => {
   const node = new TestNode();
   node.drop('open');
+  node.drop('open', 2);
+  node.drop('unknown');
+  const spans = coverageOf([node.batch({ counters: true }), node.batch({ counters: true })]);
+  t.deepEqual(
+    spans.map(({ gaps }) => gaps.map(({ reason, lost }) => [reason, lost])),
+    [
+      [
+        ['ringFull', 2],
+        ['recursion', 1],
+      ],
+      [],
+    ],
+  );
+});
+
+test('what the collector has said of drops is not said again', (t) => {
+  const node = new TestNode();
+  node.drop('unknown');
   const gap = { reason: 'recursion', fromTimeNs: 1n, toTimeNs: 2n, lost: 1, detail: 'by the collector' } as const;
   const [coverage] = coverageOf([node.batch({ counters: true, gaps: [gap] })]);
   t.deepEqual(
@@ -71,17 +89,63 @@ test('what the collector has said of drops is not said again', (t) => {
   );
 });
 
-test('a batch number that is left out is a gap over the time between its neighbours', (t) => {
+test('a batch that never came is a gap over the time between its neighbours', (t) => {
   const node = new TestNode();
+  const process = node.process();
+  node.open(process, '/1');
   const first = node.batch();
-  node.timeNs += 5_000n;
+  node.open(process, '/2');
   node.batch();
-  node.timeNs += 5_000n;
+  node.open(process, '/3');
   const third = node.batch();
   const [coverage] = coverageOf([first, third]);
   t.regex(coverage?.gaps[0]?.detail ?? '', /batches 2 to 2 never came/);
   t.is(coverage?.gaps[0]?.fromTimeNs, first.baseTimeNs);
   t.is(coverage?.gaps[0]?.toTimeNs, third.baseTimeNs);
+});
+
+test('a batch number that is left out is no gap where all rows came', (t) => {
+  const node = new TestNode();
+  const process = node.process();
+  node.open(process, '/1');
+  const first = node.batch();
+  node.open(process, '/2');
+  // Killed when the number was taken and before the append: the rows come under the next number.
+  const second = { ...node.batch(), batch: 3 };
+  t.deepEqual(coverageOf([first, second]), []);
+});
+
+test('what /proc told is counted too, and a successor that does not know how much it was loses nothing of it', (t) => {
+  const node = new TestNode();
+  const process = node.process();
+  node.existing(process);
+  node.existing(node.process());
+  node.open(process, '/1');
+  const first = node.batch({ counters: true });
+  const last = node.batch({ sessionEnded: true });
+  const kernels = last.counters.filter(({ operation }) => operation !== 'existing');
+  const [running, ended] = coverageOf([first, { ...last, counters: kernels }]);
+  for (const coverage of [running, ended]) {
+    t.deepEqual(coverage?.gaps, []);
+    t.like(
+      coverage?.operations.find(({ operation }) => operation === 'existing'),
+      { submitted: 2, received: 2 },
+    );
+  }
+  t.like(ended?.cpus[0], { cpu: -1, highestSequence: 2, received: 2, missing: 0 });
+});
+
+test('what the collector could not read is not lost a second time at the end', (t) => {
+  const node = new TestNode();
+  const process = node.process();
+  node.open(process, '/1');
+  node.open(process, '/2');
+  const whole = node.batch();
+  const gap = { reason: 'unknown', fromTimeNs: 1n, toTimeNs: 2n, lost: 1, detail: 'unreadable' } as const;
+  const holed = { ...whole, events: whole.events.slice(1), gaps: [gap] };
+  const [running, ended] = coverageOf([holed, node.batch({ sessionEnded: true })]);
+  t.is(running?.gaps.length, 1);
+  t.deepEqual(ended?.gaps, []);
 });
 
 test('spans of one session follow each other without a hole', (t) => {

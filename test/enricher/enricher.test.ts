@@ -56,6 +56,14 @@ test('an ancestor that has exited stays in the ancestry of what it made, also wh
   t.is(ancestryOf(enriched[1], -1), '/usr/bin/launcher < /sbin/init');
 });
 
+test('a process that ran before the monitor has the command line that /proc has', (t) => {
+  const node = new TestNode();
+  const server = node.process({ hostPid: 1, executable: '/usr/sbin/sshd' });
+  node.existing(server, ['sshd', '-D']);
+  node.open(server, '/etc/hosts');
+  t.is(commandLineOf(feed([node.batch()]).enriched[0], -1), 'sshd -D');
+});
+
 test('a fork without exec is what its parent is, with its command line', (t) => {
   const node = new TestNode();
   const server = node.process({ hostPid: 1 });

@@ -153,9 +153,10 @@ export class TestNode {
     };
   }
 
-  /** What /proc tells of `process` at the monitor's start. */
-  existing(process: TestProcess): void {
-    this.#act('existing', process, { cpu: -1 });
+  /** What /proc tells of `process` at the monitor's start, numbered as if of a CPU -1. */
+  existing(process: TestProcess, commandLine: readonly Bytes[] = []): void {
+    const exec = commandLine.length === 0 ? -1 : this.#rows.exec(this.#execDetail(process, commandLine));
+    this.#act('existing', process, { cpu: -1 }, { exec });
   }
 
   fork(
@@ -173,21 +174,15 @@ export class TestNode {
   /** An exec; where it succeeds the process runs the new program from then on. */
   exec(process: TestProcess, program: Bytes, options: ExecOptions = {}): void {
     const rows = this.#rows;
-    const caller = rows.string(process.executable);
     const failed = (options.returnValue ?? 0) < 0;
     const file = rows.file(program, { inodeMode: 0o755, ...options.file });
     const interpreterFile =
       options.interpreter === undefined ? -1 : rows.file(options.interpreter, { inodeMode: 0o755 });
     const exec = rows.exec({
-      arguments: (options.arguments ?? [program]).map((argument) => rows.string(argument)),
+      ...this.#execDetail(process, options.arguments ?? [program]),
       argumentsTruncated: options.argumentsTruncated ?? false,
       calledName: rows.string(options.calledName ?? program),
       interpreterFile,
-      callerExecutable: caller,
-      callerUid: process.uid,
-      callerEuid: process.uid,
-      callerFsuid: process.uid,
-      callerGid: process.gid,
     });
     if (!failed) process.executable = options.interpreter ?? program;
     this.#act('exec', process, options, { file, exec, syscall: 59, flags: options.setUid === true ? 1 : 0 });
@@ -236,7 +231,6 @@ export class TestNode {
     this.#batch += 1;
     const byCpu = new Map<number, { first: number; last: number; count: number }>();
     for (const { cpu, sequence } of rows.events) {
-      if (cpu < 0) continue;
       const range = byCpu.get(cpu);
       byCpu.set(cpu, {
         first: Math.min(range?.first ?? sequence, sequence),
@@ -268,6 +262,21 @@ export class TestNode {
     };
   }
 
+  /** With the caller as it is now. */
+  #execDetail(process: TestProcess, commandLine: readonly Bytes[]): ExecDetail {
+    return {
+      arguments: commandLine.map((argument) => this.#rows.string(argument)),
+      argumentsTruncated: false,
+      calledName: this.#rows.string(''),
+      interpreterFile: -1,
+      callerExecutable: this.#rows.string(process.executable),
+      callerUid: process.uid,
+      callerEuid: process.uid,
+      callerFsuid: process.uid,
+      callerGid: process.gid,
+    };
+  }
+
   #counterRows(): OperationCounters[] {
     return [...this.#counters].map(([key, counts]) => {
       const [cpu, operation] = key.split('/') as [string, Operation];
@@ -286,12 +295,9 @@ export class TestNode {
   #act(operation: Operation, process: TestProcess, options: ActOptions, fields: Partial<RawEvent> = {}): void {
     this.timeNs += 1000n;
     const cpu = options.cpu ?? 0;
-    let sequence = 0;
-    if (cpu >= 0) {
-      sequence = (this.#sequences.get(cpu) ?? 0) + 1;
-      this.#sequences.set(cpu, sequence);
-      this.#count(operation, cpu, 'submitted');
-    }
+    const sequence = (this.#sequences.get(cpu) ?? 0) + 1;
+    this.#sequences.set(cpu, sequence);
+    this.#count(operation, cpu, 'submitted');
     this.#rows.events.push({
       timeNs: Number(this.timeNs - this.#rows.baseTimeNs(this.timeNs)),
       cpu,
