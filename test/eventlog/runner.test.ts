@@ -152,6 +152,17 @@ test('a record that cannot be decoded becomes a dead letter beside the outputs o
   t.is(metrics.sum('palisade_events_dropped_total', { stage: 'tagger', topic: 'coverage', reason: 'unreadable' }), 1);
 });
 
+test('events of a node that are lost with a record are a gap in its coverage', async (t) => {
+  await using log = new MemoryEventLog();
+  const reader: ProcessorStage = { ...judge, name: 'reader', inputs: ['raw-events'], tables: [] };
+  await log.append([{ topic: 'raw-events', key: 'node', encodedValue: new Uint8Array([0xff]) }]);
+  await runStages([reader], log, quietly(), AbortSignal.abort());
+  const [record] = await recordsOf(log, ['coverage']);
+  t.is(record?.key, 'node');
+  t.like(record?.value, { nodeId: 'node', gaps: { 0: { reason: 'deadLetter', lost: null } } });
+  t.is((await recordsOf(log, ['dead-letters'])).length, 1);
+});
+
 test('a table change that cannot be decoded is passed over, and its position counts', async (t) => {
   await using log = new MemoryEventLog();
   await log.append([policy('p', 'x'), { topic: 'policies', key: 'p', encodedValue: new Uint8Array([0xff]) }]);
