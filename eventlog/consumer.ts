@@ -12,6 +12,7 @@ import type {
 } from './event-log.ts';
 import type { GroupState, LogStore, StoredRecord } from './log-store.ts';
 import { Merge, positionsOf } from './merge.ts';
+import { nextTurn } from './next-turn.ts';
 import { storable } from './storable.ts';
 import type { WireFormat } from './wire-format.ts';
 
@@ -91,7 +92,6 @@ class OwnedPartition implements AssignedPartition {
       const last = records.at(-1);
       if (last === undefined) return;
       after = last.offset;
-      // Between reads, so that restoring a large state does not hold up the event loop.
       await nextTurn();
     }
   }
@@ -108,6 +108,7 @@ class OwnedPartition implements AssignedPartition {
       const batch = this.#cut(until);
       if (batch !== undefined) {
         yield batch;
+        await nextTurn();
       } else if (until < Infinity) {
         return;
       } else {
@@ -214,10 +215,4 @@ class OwnedPartition implements AssignedPartition {
 
 function rangeWith(range: OffsetRange | undefined, input: StoredRecord): OffsetRange {
   return { topic: input.topic, partition: 0, first: range?.first ?? input.offset, last: input.offset };
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }

@@ -1,3 +1,4 @@
+import type { Logger } from '../runtime/logger.ts';
 import type { TopicName } from '../schemas/topics.ts';
 import type { LogRecord, OutputRecord } from './event-log.ts';
 import { RecordError } from './errors.ts';
@@ -12,6 +13,12 @@ export function unreadable(record: LogRecord): RecordError | undefined {
     if (error instanceof RecordError) return error;
     throw error;
   }
+}
+
+/** One line for a batch's unreadable records, however many somebody has sent. */
+export function reportUnreadable(errors: readonly RecordError[], logger: Logger): void {
+  if (errors.length === 0) return;
+  logger.error({ err: errors[0], count: errors.length }, 'records could not be read and are in dead-letters');
 }
 
 export interface DeadLetterOptions {

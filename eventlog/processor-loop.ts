@@ -1,5 +1,6 @@
 import { retry } from '../runtime/retry.ts';
-import { deadLetters, unreadable } from './dead-letter.ts';
+import { deadLetters, reportUnreadable, unreadable } from './dead-letter.ts';
+import type { RecordError } from './errors.ts';
 import type { AssignedPartition, InputBatch, LogRecord, StampedOutput } from './event-log.ts';
 import { untilItSucceeds, type StageContext } from './stage-context.ts';
 import type { Processor, ProcessorStage } from './stage.ts';
@@ -19,6 +20,7 @@ class ProcessorLoop {
   readonly #processor: Processor;
   readonly #tables: TableTracker;
   #outputs: StampedOutput[] = [];
+  #unreadable: RecordError[] = [];
 
   constructor(stage: ProcessorStage, context: StageContext, partition: AssignedPartition) {
     this.#stage = stage;
@@ -59,10 +61,9 @@ class ProcessorLoop {
   #isReadable(record: LogRecord): boolean {
     const error = unreadable(record);
     if (error === undefined) return true;
-    const { logger, metrics } = this.#context;
-    logger.error({ err: error }, 'a record cannot be read and goes to dead-letters');
-    metrics.failed(error);
-    metrics.dropped(record.topic, 'unreadable');
+    this.#unreadable.push(error);
+    this.#context.metrics.failed(error);
+    this.#context.metrics.dropped(record.topic, 'unreadable');
     const options = { stage: this.#stage.name, reason: error.message, bytes: error.bytes };
     const tablePositions = this.#tables.under(record);
     for (const output of deadLetters(record, options)) this.#outputs.push({ record: output, tablePositions });
@@ -71,8 +72,11 @@ class ProcessorLoop {
 
   async #commit(batch: InputBatch): Promise<void> {
     const outputs = this.#outputs;
+    const unreadableRecords = this.#unreadable;
     this.#outputs = [];
+    this.#unreadable = [];
     await retry(() => batch.commit(outputs), untilItSucceeds(this.#context, 'committing a batch'));
     this.#context.metrics.sent(outputs.map(({ record }) => record));
+    reportUnreadable(unreadableRecords, this.#context.logger);
   }
 }

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { PalisadeError } from '../runtime/errors.ts';
 import { retry } from '../runtime/retry.ts';
-import { deadLetters, unreadable } from './dead-letter.ts';
+import { deadLetters, reportUnreadable, unreadable } from './dead-letter.ts';
+import type { RecordError } from './errors.ts';
 import type { InputBatch, LogRecord, OffsetRange, StampedOutput } from './event-log.ts';
 import { untilItSucceeds, type StageContext } from './stage-context.ts';
 import type { SinkStage } from './stage.ts';
@@ -40,6 +41,7 @@ async function writeBatch(
   metrics.received(batch);
   const range = await retry(() => batch.intend(), untilItSucceeds(context, 'writing down what is to be written'));
   const readable: LogRecord[] = [];
+  const errors: RecordError[] = [];
   const letters: StampedOutput[] = [];
   for (const record of batch.records) {
     const error = unreadable(record);
@@ -47,7 +49,7 @@ async function writeBatch(
       readable.push(record);
       continue;
     }
-    logger.error({ err: error }, 'a record cannot be read and goes to dead-letters');
+    errors.push(error);
     metrics.failed(error);
     metrics.dropped(record.topic, 'unreadable');
     letters.push(...lettersOf(stage, record, error.message, error.bytes));
@@ -64,6 +66,7 @@ async function writeBatch(
     }
   }
   await retry(() => batch.commit(letters), untilItSucceeds(context, 'committing a batch'));
+  reportUnreadable(errors, logger);
   return true;
 }
 

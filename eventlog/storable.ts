@@ -1,8 +1,18 @@
+import { EventLogError } from './errors.ts';
 import type { OutputRecord, TablePositions } from './event-log.ts';
 import type { UnstoredRecord } from './log-store.ts';
 import type { WireFormat } from './wire-format.ts';
 
-/** An output with its value framed. Throws a TypeError where the value does not fit the topic's schema. */
+/**
+ * No value is larger, in bytes, framed. Batches close at about 100 KB; this is what a mistake may cost in memory, here
+ * and in every reader.
+ */
+const maxValueBytes = 16 << 20;
+
+/**
+ * An output with its value framed. Throws a TypeError where the value does not fit the topic's schema, and
+ * `EVENT_LOG_FAILED` where it is too large.
+ */
 export function storable(record: OutputRecord, tablePositions: TablePositions, format: WireFormat): UnstoredRecord {
   const value =
     'encodedValue' in record
@@ -10,5 +20,11 @@ export function storable(record: OutputRecord, tablePositions: TablePositions, f
       : record.value === undefined
         ? undefined
         : format.encode(record.topic, record.value);
+  if (value !== undefined && value.length > maxValueBytes) {
+    throw new EventLogError(
+      'EVENT_LOG_FAILED',
+      `a value of ${value.length} bytes for ${record.topic} is larger than the log takes: ${maxValueBytes}`,
+    );
+  }
   return { topic: record.topic, key: record.key, value, tablePositions, timestampMs: Date.now() };
 }

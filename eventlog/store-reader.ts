@@ -3,7 +3,11 @@ import { decodeRecord } from './decode-record.ts';
 import type { LogRecord, ReadOptions } from './event-log.ts';
 import type { ReadableStore } from './log-store.ts';
 import { Merge } from './merge.ts';
+import { nextTurn } from './next-turn.ts';
 import type { WireFormat } from './wire-format.ts';
+
+/** After so many records a reader lets others have their turn: some milliseconds of decoding. */
+const recordsPerTurn = 64;
 
 /** `EventLog.read` on a store: the topics merged in the order of the log. Where it begins is decided now. */
 export function readStore(store: ReadableStore, format: WireFormat, options: ReadOptions): AsyncIterable<LogRecord> {
@@ -26,10 +30,13 @@ async function* records(
   until: number,
 ): AsyncIterable<LogRecord> {
   const merge = new Merge(store, { inputs: positions, tables: new Map() });
+  let count = 0;
   while (!options.signal.aborted) {
     const step = merge.next(until);
-    if (step !== undefined) yield decodeRecord(step.input, format);
-    else if (options.follow) await store.changed(options.topics, options.signal);
+    if (step !== undefined) {
+      yield decodeRecord(step.input, format);
+      if (++count % recordsPerTurn === 0) await nextTurn();
+    } else if (options.follow) await store.changed(options.topics, options.signal);
     else return;
   }
 }

@@ -57,6 +57,13 @@ export function conformance(name: string, open: OpenLog): void {
     t.deepEqual(await textsOf(log, ['coverage']), []);
   });
 
+  behavior('a value that is too large is refused with its size', async (t) => {
+    const log = await open(t);
+    const large = { topic: 'coverage', key: 'a', encodedValue: new Uint8Array(17 << 20) } as const;
+    await t.throwsAsync(log.append([large]), { code: 'EVENT_LOG_FAILED', message: /17825802 bytes for coverage/u });
+    t.deepEqual(await recordsOf(log, ['coverage']), []);
+  });
+
   behavior('topics are read together in the order in which they were written', async (t) => {
     const log = await open(t);
     await log.append([event('a', '1')]);
