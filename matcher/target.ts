@@ -1,9 +1,12 @@
 import { containerNameLabel, containerNamespace, hostNameLabel, type Target } from '../policy/model.ts';
 import type { ContainerDescriptor } from '../schemas/generated.ts';
 
-/** Labels by which a container runtime under Kubernetes names the pod (k8s.io/kubernetes pkg/kubelet/types/labels.go). */
-const podNamespaceLabel = 'io.kubernetes.pod.namespace';
-const podNameLabel = 'io.kubernetes.pod.name';
+/**
+ * Labels by which a container's runtime names its pod under Kubernetes: the kubelet's own (k8s.io/kubernetes,
+ * pkg/kubelet/types/labels.go), which Docker and CRI-O keep, and containerd's (internal/cri/annotations).
+ */
+const podNamespaceLabels = ['io.kubernetes.pod.namespace', 'io.kubernetes.cri.sandbox-namespace'];
+const podNameLabels = ['io.kubernetes.pod.name', 'io.kubernetes.cri.sandbox-name'];
 /** KubeArmor's label for the namespace of containers without Kubernetes. */
 const namespaceLabel = 'namespaceName';
 
@@ -43,7 +46,7 @@ function hostTarget(descriptor: ContainerDescriptor | undefined): JudgedTarget {
 
 function containerTarget(descriptor: ContainerDescriptor | undefined): JudgedTarget {
   const own = descriptor?.labels ?? {};
-  const podNamespace = own[podNamespaceLabel];
+  const podNamespace = firstOf(own, podNamespaceLabels);
   const namespace = podNamespace ?? containerNamespace;
   const containerId = descriptor?.containerId ?? '';
   // A runtime without names has its ids.
@@ -56,7 +59,7 @@ function containerTarget(descriptor: ContainerDescriptor | undefined): JudgedTar
   return {
     target: { kind: 'container', namespace, labels },
     // Without Kubernetes KubeArmor names the endpoint after the container.
-    podName: own[podNameLabel] ?? containerName,
+    podName: firstOf(own, podNameLabels) ?? containerName,
     containerId,
     containerName,
     containerImage: descriptor?.image ?? '',
@@ -64,6 +67,11 @@ function containerTarget(descriptor: ContainerDescriptor | undefined): JudgedTar
     rootLinks: descriptor?.rootLinks ?? null,
     known: descriptor !== undefined && descriptor.name !== null,
   };
+}
+
+function firstOf(labels: Readonly<Record<string, string>>, keys: readonly string[]): string | undefined {
+  const found = keys.find((key) => Object.hasOwn(labels, key));
+  return found === undefined ? undefined : labels[found];
 }
 
 function labelsText(labels: Readonly<Record<string, string>>): string {

@@ -176,16 +176,22 @@ test('a host policy judges processes of the host alone, a policy of containers t
   );
 });
 
-test('a container whose runtime names a pod is in that namespace, with the labels of the pod', (t) => {
-  const labels = { 'io.kubernetes.pod.namespace': 'shop', 'io.kubernetes.pod.name': 'web-1', app: 'web' };
-  const node = new TestNode();
-  node.open(node.process({ containerCgroupId: 7n }), '/etc/passwd');
-  const batch = node.batch({ containers: [containerDescriptor({ cgroupId: 7n, name: 'main', labels })] });
-  const spec = 'file: { matchPaths: [{ path: /etc/passwd }] }\naction: Audit';
-  const alerts = alertsOf(policy({ spec, namespace: 'shop', selector: 'app: web' }), [batch]);
-  t.like(alerts[0], { namespaceName: 'shop', podName: 'web-1', containerName: 'main' });
-  t.is(alertsOf(policy({ spec, namespace: 'other', selector: 'app: web' }), [batch]).length, 0);
-});
+const podLabels = {
+  kubelet: { 'io.kubernetes.pod.namespace': 'shop', 'io.kubernetes.pod.name': 'web-1' },
+  containerd: { 'io.kubernetes.cri.sandbox-namespace': 'shop', 'io.kubernetes.cri.sandbox-name': 'web-1' },
+};
+for (const [whose, pod] of Object.entries(podLabels)) {
+  test(`a container whose pod is named by the labels of ${whose} is in that namespace`, (t) => {
+    const labels = { ...pod, app: 'web' };
+    const node = new TestNode();
+    node.open(node.process({ containerCgroupId: 7n }), '/etc/passwd');
+    const batch = node.batch({ containers: [containerDescriptor({ cgroupId: 7n, name: 'main', labels })] });
+    const spec = 'file: { matchPaths: [{ path: /etc/passwd }] }\naction: Audit';
+    const alerts = alertsOf(policy({ spec, namespace: 'shop', selector: 'app: web' }), [batch]);
+    t.like(alerts[0], { namespaceName: 'shop', podName: 'web-1', containerName: 'main' });
+    t.is(alertsOf(policy({ spec, namespace: 'other', selector: 'app: web' }), [batch]).length, 0);
+  });
+}
 
 test('a container that is judged before its name is known is marked so', (t) => {
   const node = new TestNode();
