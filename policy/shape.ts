@@ -37,10 +37,11 @@ export interface MappingShape {
   readonly misplaced?: Readonly<Record<string, Omit<TextProblem, 'expected'>>>;
 }
 
-/** Gathers the issues of one document. */
+/** Gathers the issues of one document: the first of each severity, so that no warning crowds out an error. */
 export class IssueList {
   readonly issues: Issue[] = [];
   readonly #file: string;
+  readonly #counts = { error: 0, warning: 0, notSupported: 0 };
 
   constructor(file: string) {
     this.#file = file;
@@ -53,9 +54,15 @@ export class IssueList {
     message: string,
     more: Pick<Issue, 'expected' | 'got' | 'suggestion'> = {},
   ): void {
-    if (this.issues.length >= maxIssues) return;
+    if (this.isFull(severity)) return;
+    this.#counts[severity] += 1;
     const { line, column, width } = place;
     this.issues.push({ severity, file: this.#file, line, column, width, field, message, ...more });
+  }
+
+  /** Whether another issue of this severity would be left out, so that nobody needs to work on its words. */
+  isFull(severity: IssueSeverity): boolean {
+    return this.#counts[severity] >= maxIssues;
   }
 }
 
@@ -184,6 +191,7 @@ function reportUnknown(
     issues.add(misplaced.severity, place, field, misplaced.message, { got: key, ...more });
     return misplaced.severity === 'error';
   }
+  if (issues.isFull('warning')) return false;
   const suggestion = nearestName(key, known);
   const hint =
     suggestion === undefined

@@ -61,7 +61,7 @@ const maxDepth = 32;
 /** Most that is underlined of anything; also keeps one long line from being searched for its end at every value. */
 const maxWidth = 120;
 
-/** Most issues reported of one document: beyond, its author mends the first ones first. */
+/** Most issues of one severity that are reported of one document: its author mends the first ones first. */
 export const maxIssues = 100;
 
 interface Reading {

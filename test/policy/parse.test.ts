@@ -144,10 +144,22 @@ for (const [title, [text, expected]] of Object.entries(hostile)) {
   test(`refused with a clear error: ${title}`, (t) => {
     const { policy, issues } = parsePolicy({ text, file: 'p.yaml', firstLine: 1 });
     t.is(policy, undefined);
-    t.true(issues.length > 0 && issues.length <= maxIssues);
+    t.true(issues.length > 0 && issues.length <= 2 * maxIssues);
     t.regex(issues.map(({ message }) => message).join('\n'), expected);
   });
 }
+
+test('an error is told however many warnings came before it', (t) => {
+  const unknown = Array.from({ length: 3 * maxIssues }, (_, place) => `  unknown${place}: 1\n`).join('');
+  const { policy, issues } = parsePolicy({
+    text: `${head}spec:\n${unknown}  action: 1\n`,
+    file: 'p.yaml',
+    firstLine: 1,
+  });
+  t.is(policy, undefined);
+  t.is(issues.length, maxIssues + 1);
+  t.is(issues.at(-1)?.field, 'spec.action');
+});
 
 test('any text gives a policy or an error, and can be printed', (t) => {
   const fragment = fc.constantFrom(
