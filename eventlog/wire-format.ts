@@ -108,7 +108,7 @@ export function fingerprintOf(type: avro.Type): bigint {
 }
 
 /** The Rabin fingerprint of Avro 1.11, "Schema Fingerprints". Bit by bit: it runs once a schema. */
-export function crc64Avro(bytes: Uint8Array): bigint {
+function crc64Avro(bytes: Uint8Array): bigint {
   const empty = 0xc15d213aa4d7a795n;
   let fingerprint = empty;
   for (const byte of bytes) {

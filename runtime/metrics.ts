@@ -88,17 +88,6 @@ export class Metrics {
     return [...this.#series.values()].map(sampleOf);
   }
 
-  /** Sum over the series of `name` whose labels contain `labels`; of a histogram the count. 0 where there is none. */
-  sum(name: string, labels: Labels = {}): number {
-    let sum = 0;
-    for (const series of this.#series.values()) {
-      if (series.name !== name) continue;
-      if (Object.entries(labels).some(([label, value]) => series.labels[label] !== value)) continue;
-      sum += series.kind === 'histogram' ? series.count : series.value;
-    }
-    return sum;
-  }
-
   #find(kind: Series['kind'], name: string, labels: Labels, bounds: readonly number[] = []): Series {
     const key = `${name} ${Object.keys(labels)
       .sort()

@@ -12,6 +12,7 @@ import { assertNodeSupported, databasePath } from '../../eventlog/sqlite-layout.
 import { Metrics } from '../../runtime/metrics.ts';
 import { conformance } from './conformance.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
+import { sumOf } from '../runtime/sum-of.ts';
 import { event, policy, quietly, recordsOf, tagger, textsOf } from './toy.ts';
 
 conformance('embedded', async (t, retention = {}) => {
@@ -141,8 +142,8 @@ test('a bit that flipped on the disk is told, goes to dead letters, and the stre
   const [letter] = await recordsOf(log, ['dead-letters']);
   t.like(letter?.value, { topic: 'coverage', partition: 0, offset: 1, key: 'a', stage: 'tagger' });
   t.regex(await textsOf(log, ['dead-letters']).then(String), /coverage\/0 offset 1: .*checksum/u);
-  t.is(metrics.sum('palisade_events_dropped_total', { reason: 'unreadable', topic: 'coverage' }), 1);
-  t.is(metrics.sum('palisade_errors_total', { code: 'RECORD_UNREADABLE' }), 1);
+  t.is(sumOf(metrics, 'palisade_events_dropped_total', { reason: 'unreadable', topic: 'coverage' }), 1);
+  t.is(sumOf(metrics, 'palisade_errors_total', { code: 'RECORD_UNREADABLE' }), 1);
 });
 
 test('a file that is no log is refused, and left as it is', async (t) => {

@@ -16,17 +16,6 @@ test('series of one metric are told apart by their labels, in whatever order the
   ]);
 });
 
-test('a sum is over the series that have the labels given', (t) => {
-  const metrics = new Metrics();
-  metrics.counter('palisade_things_total').add(1, { stage: 'a', topic: 'x' });
-  metrics.counter('palisade_things_total').add(2, { stage: 'a', topic: 'y' });
-  metrics.counter('palisade_things_total').add(4, { stage: 'b', topic: 'y' });
-  t.is(metrics.sum('palisade_things_total'), 7);
-  t.is(metrics.sum('palisade_things_total', { stage: 'a' }), 3);
-  t.is(metrics.sum('palisade_things_total', { stage: 'a', topic: 'y' }), 2);
-  t.is(metrics.sum('palisade_others_total'), 0);
-});
-
 test('a histogram counts by upper bound, cumulatively, and what is above all bounds in the count alone', (t) => {
   const metrics = new Metrics();
   const histogram = metrics.histogram('palisade_batch_seconds', [1, 2, 5]);
