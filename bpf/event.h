@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Everything kernel and user space share. Included by the BPF object after vmlinux.h, and by the C++ addon; both compilers
- * check the assertions at the end, and the TypeScript side reads offsets from the object's BTF (native/generate-layout.ts).
+ * Everything kernel and user space share. Included by the BPF object after vmlinux.h, and by the C++ addon; both
+ * compilers check the assertions at the end, and the TypeScript side reads offsets from the object's BTF
+ * (native/generate-layout.ts).
  *
- * No struct is packed: members stand largest first, padding is explicit and always zero, and every size is a multiple of 8,
- * so that each member is naturally aligned for both sides.
+ * No struct is packed: members stand largest first, padding is explicit and always zero, and every size is a multiple
+ * of 8, so that each member is naturally aligned for both sides.
  */
 #ifndef PALISADE_EVENT_H
 #define PALISADE_EVENT_H
@@ -25,11 +26,12 @@
 
 /* An enum, not macros: so they are in the BTF. */
 enum palisade_constant {
-	PALISADE_EVENT_VERSION = 1, /* rises with every change of this file; pins left by another version are not read */
+	PALISADE_EVENT_VERSION =
+		1,		  /* rises with every change of this file; pins left by another version are not read */
 	PALISADE_EXEC_SET_ID = 1, /* bit of palisade_event.flags for an exec: a set-uid or set-gid program ran */
-	PALISADE_ADDRESS_MAX = 128, /* sizeof(struct sockaddr_storage) */
-	PALISADE_PATH_LEVELS = 200, /* components and mounts walked for one path */
-	PALISADE_PATH_MAX = 4096, /* bytes of a path: PATH_MAX of the kernel, which counts a NUL */
+	PALISADE_ADDRESS_MAX = 128,    /* sizeof(struct sockaddr_storage) */
+	PALISADE_PATH_LEVELS = 200,    /* components and mounts walked for one path */
+	PALISADE_PATH_MAX = 4096,      /* bytes of a path: PATH_MAX of the kernel, which counts a NUL */
 	PALISADE_ARGUMENTS_MAX = 8192, /* bytes of argv kept, NULs included */
 };
 #define PALISADE_NO_UID 0xffffffffu /* owner not known; login uid not set */
@@ -49,15 +51,15 @@ enum palisade_operation {
 /* How a path was had; the order of PathSource in schemas/avro/03-raw-event-batch.avsc. */
 enum palisade_path_source {
 	PALISADE_PATH_UNKNOWN = 0, /* the event has no file */
-	PALISADE_PATH_OBJECT = 1, /* PALISADE_STRING_PATH is what was opened or run, from its dentries and mounts */
+	PALISADE_PATH_OBJECT = 1,  /* PALISADE_STRING_PATH is what was opened or run, from its dentries and mounts */
 	PALISADE_PATH_BASE_AND_TEXT = 2, /* PALISADE_STRING_PATH is empty, see PALISADE_STRING_BASE */
-	PALISADE_PATH_TEXT = 3, /* only PALISADE_STRING_TYPED_PATH */
+	PALISADE_PATH_TEXT = 3,		 /* only PALISADE_STRING_TYPED_PATH */
 };
 
 /*
  * The strings behind the header, in this order, without NUL (arguments: each one ends with a NUL), without anything
- * between them. Paths are as the process's own root shows them; a path that cannot be reached from that root begins with
- * the root of its mount. A truncated path is a suffix of the whole one: it does not begin with '/'.
+ * between them. Paths are as the process's own root shows them; a path that cannot be reached from that root begins
+ * with the root of its mount. A truncated path is a suffix of the whole one: it does not begin with '/'.
  */
 enum palisade_string {
 	PALISADE_STRING_COMM = 0,
@@ -69,20 +71,21 @@ enum palisade_string {
 	PALISADE_STRING_PATH = 5,
 	/* The directory that a relative typed path is relative to, where it is not the working directory. */
 	PALISADE_STRING_BASE = 6,
-	PALISADE_STRING_TYPED_PATH = 7, /* what the caller passed; user memory, so it may have changed since */
-	PALISADE_STRING_INTERPRETER = 8, /* exec of a script: its last interpreter, which is what runs */
-	PALISADE_STRING_CALLED_NAME = 9, /* exec: bprm->filename */
+	PALISADE_STRING_TYPED_PATH = 7,		/* what the caller passed; user memory, so it may have changed since */
+	PALISADE_STRING_INTERPRETER = 8,	/* exec of a script: its last interpreter, which is what runs */
+	PALISADE_STRING_CALLED_NAME = 9,	/* exec: bprm->filename */
 	PALISADE_STRING_CALLER_EXECUTABLE = 10, /* exec: what the caller ran before */
-	PALISADE_STRING_ARGUMENTS = 11, /* exec: argv, each argument followed by a NUL */
-	PALISADE_STRING_ADDRESS = 12, /* connect: 4 or 16 bytes in network order; AF_UNIX: path, leading NUL if abstract */
+	PALISADE_STRING_ARGUMENTS = 11,		/* exec: argv, each argument followed by a NUL */
+	PALISADE_STRING_ADDRESS =
+		12, /* connect: 4 or 16 bytes in network order; AF_UNIX: path, leading NUL if abstract */
 	PALISADE_STRING_COUNT = 13,
 };
 
 /* A file's inode, as it was when the event happened. */
 struct palisade_inode {
 	__u64 inode;
-	__u32 device; /* the kernel's dev_t: major << 20 | minor */
-	__u32 mode; /* i_mode: type and permission bits; 0: not known */
+	__u32 device;	 /* the kernel's dev_t: major << 20 | minor */
+	__u32 mode;	 /* i_mode: type and permission bits; 0: not known */
 	__u32 owner_uid; /* in the initial user namespace, as all ids here; PALISADE_NO_UID: not known */
 	__u32 owner_gid;
 };
@@ -90,17 +93,17 @@ struct palisade_inode {
 /* One record of the ring. `size` bytes in all: this header, then the strings, then zeros up to a multiple of 8. */
 struct palisade_event {
 	__u32 size;
-	__u16 version; /* PALISADE_EVENT_VERSION */
-	__u16 operation; /* enum palisade_operation */
-	__u64 session; /* CLOCK_BOOTTIME ns at which this life of the monitor began */
-	__u64 time_ns; /* CLOCK_BOOTTIME */
-	__u64 sequence; /* of this CPU in this session, from 1; a dropped event used one up too */
+	__u16 version;	     /* PALISADE_EVENT_VERSION */
+	__u16 operation;     /* enum palisade_operation */
+	__u64 session;	     /* CLOCK_BOOTTIME ns at which this life of the monitor began */
+	__u64 time_ns;	     /* CLOCK_BOOTTIME */
+	__u64 sequence;	     /* of this CPU in this session, from 1; a dropped event used one up too */
 	__u64 start_time_ns; /* of the process: its group leader's, CLOCK_BOOTTIME */
 	__u64 parent_start_time_ns;
-	__u64 cgroup_id; /* in the deciding hierarchy */
+	__u64 cgroup_id;	   /* in the deciding hierarchy */
 	__u64 container_cgroup_id; /* of the outermost container; 0: the host */
 	__u64 child_start_time_ns; /* fork; else 0 */
-	__u64 flags; /* open: O_*; fork: CLONE_*, as far as parent and child tell; exec: PALISADE_EXEC_SET_ID */
+	__u64 flags;	    /* open: O_*; fork: CLONE_*, as far as parent and child tell; exec: PALISADE_EXEC_SET_ID */
 	__s64 return_value; /* of the system call; exit: the wait status; fork: 0; exec that succeeded: 0 */
 	struct palisade_inode file;
 	struct palisade_inode interpreter;
@@ -116,23 +119,23 @@ struct palisade_event {
 	__u32 euid;
 	__u32 fsuid;
 	__u32 gid;
-	__u32 login_uid; /* PALISADE_NO_UID: none */
-	__u32 pid_namespace; /* inode number */
+	__u32 login_uid;       /* PALISADE_NO_UID: none */
+	__u32 pid_namespace;   /* inode number */
 	__u32 mount_namespace; /* inode number */
 	__u32 caller_uid; /* exec: the credentials before it; where no call made it (the kernel did): PALISADE_NO_UID */
 	__u32 caller_euid;
 	__u32 caller_fsuid;
 	__u32 caller_gid;
-	__u32 child_host_tgid; /* fork; else 0 */
-	__u32 mode; /* open: creation mode as passed */
-	__s32 file_descriptor; /* openat: dirfd; connect: the socket; else -1 */
-	__u16 address_family; /* AF_*; 0 also where there is none */
-	__u16 socket_type; /* SOCK_*; 0: not known */
-	__u16 protocol; /* IPPROTO_* */
-	__u16 port; /* host order */
-	__u8 path_source; /* enum palisade_path_source of the event's file */
+	__u32 child_host_tgid;	 /* fork; else 0 */
+	__u32 mode;		 /* open: creation mode as passed */
+	__s32 file_descriptor;	 /* openat: dirfd; connect: the socket; else -1 */
+	__u16 address_family;	 /* AF_*; 0 also where there is none */
+	__u16 socket_type;	 /* SOCK_*; 0: not known */
+	__u16 protocol;		 /* IPPROTO_* */
+	__u16 port;		 /* host order */
+	__u8 path_source;	 /* enum palisade_path_source of the event's file */
 	__u8 interpreter_source; /* the same of the interpreter: object, or unknown where there is none */
-	__u16 truncated; /* bit n: string n is not whole */
+	__u16 truncated;	 /* bit n: string n is not whole */
 	__u16 lengths[PALISADE_STRING_COUNT];
 	__u16 padding[1];
 };

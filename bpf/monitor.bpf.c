@@ -10,8 +10,8 @@
  *   lib/layout, runtime                which cgroups are containers, for monitor/cgroup
  *   monitor/                           one section an operation
  *
- * To add an operation: its number in event.h, a program in the fitting file under monitor/, and, where it is a system call,
- * a line in each table below. Programs named call_* are not attached: the dispatcher calls them by the tables.
+ * To add an operation: its number in event.h, a program in the fitting file under monitor/, and, where it is a system
+ * call, a line in each table below. Programs named call_* are not attached: the dispatcher calls them by the tables.
  */
 #include "vmlinux/x86_64.h"
 #include <bpf/bpf_helpers.h>
@@ -35,15 +35,16 @@ struct {
 	__uint(key_size, sizeof(__u32));
 	__array(values, int(void *));
 } calls SEC(".maps") = {
-	.values = {
-		[NR_OPEN] = (void *)&call_open,
-		[NR_CREAT] = (void *)&call_open,
-		[NR_OPENAT] = (void *)&call_open,
-		[NR_OPENAT2] = (void *)&call_open,
-		[NR_CONNECT] = (void *)&call_connect,
-		[NR_EXECVE] = (void *)&call_exec,
-		[NR_EXECVEAT] = (void *)&call_exec,
-	},
+	.values =
+		{
+			[NR_OPEN] = (void *)&call_open,
+			[NR_CREAT] = (void *)&call_open,
+			[NR_OPENAT] = (void *)&call_open,
+			[NR_OPENAT2] = (void *)&call_open,
+			[NR_CONNECT] = (void *)&call_connect,
+			[NR_EXECVE] = (void *)&call_exec,
+			[NR_EXECVEAT] = (void *)&call_exec,
+		},
 };
 
 /* The same for calls made the 32-bit way. socketcall(2), the older way to connect, is not among them. */
@@ -53,15 +54,16 @@ struct {
 	__uint(key_size, sizeof(__u32));
 	__array(values, int(void *));
 } calls32 SEC(".maps") = {
-	.values = {
-		[NR32_OPEN] = (void *)&call_open,
-		[NR32_CREAT] = (void *)&call_open,
-		[NR32_OPENAT] = (void *)&call_open,
-		[NR32_OPENAT2] = (void *)&call_open,
-		[NR32_CONNECT] = (void *)&call_connect,
-		[NR32_EXECVE] = (void *)&call_exec,
-		[NR32_EXECVEAT] = (void *)&call_exec,
-	},
+	.values =
+		{
+			[NR32_OPEN] = (void *)&call_open,
+			[NR32_CREAT] = (void *)&call_open,
+			[NR32_OPENAT] = (void *)&call_open,
+			[NR32_OPENAT2] = (void *)&call_open,
+			[NR32_CONNECT] = (void *)&call_connect,
+			[NR32_EXECVE] = (void *)&call_exec,
+			[NR32_EXECVEAT] = (void *)&call_exec,
+		},
 };
 
 /* A call that no table has falls through: that is the whole cost of a call nobody watches. */

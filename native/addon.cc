@@ -81,7 +81,8 @@ Napi::Object to_object(Napi::Env env, const palisade::Statistics& statistics) {
     Napi::Float64Array array = Napi::Float64Array::New(env, cpus * PALISADE_OPERATION_COUNT);
     for (std::size_t cpu = 0; cpu < cpus; cpu++) {
       for (std::size_t operation = 0; operation < PALISADE_OPERATION_COUNT; operation++)
-        array[cpu * PALISADE_OPERATION_COUNT + operation] = static_cast<double>((statistics.cells[cpu].*member)[operation]);
+        array[cpu * PALISADE_OPERATION_COUNT + operation] =
+            static_cast<double>((statistics.cells[cpu].*member)[operation]);
     }
     object.Set(name, array);
   };
@@ -232,9 +233,8 @@ class MonitorObject : public Napi::ObjectWrap<MonitorObject> {
   }
 
   void SetTargetOff(const Napi::CallbackInfo& info) {
-    guarded(info.Env(), [&] {
-      monitor(info.Env()).set_target_off(to_uint64(info[0]), info[1].As<Napi::Boolean>().Value());
-    });
+    guarded(info.Env(),
+            [&] { monitor(info.Env()).set_target_off(to_uint64(info[0]), info[1].As<Napi::Boolean>().Value()); });
   }
 
   Napi::Value MapLookup(const Napi::CallbackInfo& info) {

@@ -27,7 +27,8 @@ std::string likely_remedy(int error) {
   switch (error) {
     case EPERM:
     case EACCES:
-      return "Run it as root, or with CAP_BPF, CAP_PERFMON, CAP_DAC_READ_SEARCH and CAP_SYS_RESOURCE; a kernel in lockdown "
+      return "Run it as root, or with CAP_BPF, CAP_PERFMON, CAP_DAC_READ_SEARCH and CAP_SYS_RESOURCE; a kernel in "
+             "lockdown "
              "refuses root too.";
     case ENOENT:
     case ESRCH:

@@ -48,7 +48,8 @@ void make_pin_directory(const std::filesystem::path& directory) {
   if (error || statfs(directory.c_str(), &info) != 0)
     throw KernelError("make the pin directory " + directory.string(), error ? error.value() : errno);
   if (static_cast<unsigned long>(info.f_type) != BPF_FS_MAGIC)
-    throw KernelError("pin maps in " + directory.string(), ENOTDIR, "", directory.string() + " is not on a bpf file system");
+    throw KernelError("pin maps in " + directory.string(), ENOTDIR, "",
+                      directory.string() + " is not on a bpf file system");
 }
 
 std::uint32_t link_id(const bpf_link* link) {
@@ -99,7 +100,8 @@ void Monitor::find_predecessors() {
   for (std::size_t i = 0; i < found.size(); i++) {
     const auto& [session, path] = found[i];
     if (i < too_many) {
-      discarded_.push_back({session, "more than " + std::to_string(kPredecessorsMax) + " sessions were left undrained"});
+      discarded_.push_back(
+          {session, "more than " + std::to_string(kPredecessorsMax) + " sessions were left undrained"});
       remove_pins(path);
       continue;
     }
@@ -127,7 +129,8 @@ void Monitor::reuse_or_discard(bpf_map* map) {
                     info.key_size == bpf_map__key_size(map) && info.value_size == bpf_map__value_size(map) &&
                     info.max_entries == bpf_map__max_entries(map) && info.map_flags == bpf_map__map_flags(map);
   if (same) {
-    if (const int result = bpf_map__reuse_fd(map, old.get()); result != 0) throw KernelError("use " + path.string(), -result);
+    if (const int result = bpf_map__reuse_fd(map, old.get()); result != 0)
+      throw KernelError("use " + path.string(), -result);
     return;
   }
   discarded_.push_back({0, path.string() + " was pinned by another version"});
@@ -164,7 +167,8 @@ void Monitor::load(const MonitorOptions& options) {
     for (const auto& [refused, log] : logs) {
       if (log[0] == '\0') continue;
       const std::string name = bpf_program__name(refused);
-      throw KernelError("load the program " + name + " (" + bpf_program__section_name(refused) + ")", -result, name, log.get());
+      throw KernelError("load the program " + name + " (" + bpf_program__section_name(refused) + ")", -result, name,
+                        log.get());
     }
     throw KernelError("load the monitor object", -result, "", messages.text());
   }
@@ -218,7 +222,8 @@ void Monitor::release(const BlockNumber& block) noexcept {
 }
 
 bool Monitor::finish_predecessor(std::uint64_t session) {
-  const auto old = std::find_if(old_.begin(), old_.end(), [&](const auto& one) { return one->info().session == session; });
+  const auto old =
+      std::find_if(old_.begin(), old_.end(), [&](const auto& one) { return one->info().session == session; });
   if (old == old_.end()) return true;
   if (!(*old)->ring().is_done()) return false;
   remove_pins((*old)->directory());
@@ -261,7 +266,8 @@ void Monitor::set_target_off(std::uint64_t container_cgroup_id, bool off) {
 }
 
 bpf_map* Monitor::pinned_map(const std::string& name) const {
-  const bool is_shared = std::any_of(kSharedMaps.begin(), kSharedMaps.end(), [&](const char* known) { return name == known; });
+  const bool is_shared =
+      std::any_of(kSharedMaps.begin(), kSharedMaps.end(), [&](const char* known) { return name == known; });
   bpf_map* map = is_shared ? bpf_object__find_map_by_name(skeleton_->obj, name.c_str()) : nullptr;
   if (map == nullptr) throw KernelError("use the map " + name, ENOENT, "", "", "There is no pinned map of that name.");
   return map;
@@ -309,7 +315,8 @@ std::vector<std::pair<Bytes, Bytes>> Monitor::entries(const std::string& name) c
   Bytes key(bpf_map__key_size(map)), next(key.size()), value(bpf_map__value_size(map));
   const void* from = nullptr;
   // A key deleted while we walk makes the kernel begin again: bounded by twice the map's size.
-  for (std::uint32_t i = 0; i < 2 * bpf_map__max_entries(map) && bpf_map_get_next_key(fd, from, next.data()) == 0; i++) {
+  for (std::uint32_t i = 0; i < 2 * bpf_map__max_entries(map) && bpf_map_get_next_key(fd, from, next.data()) == 0;
+       i++) {
     if (bpf_map_lookup_elem(fd, next.data(), value.data()) == 0) all.emplace_back(next, value);
     key = next;
     from = key.data();

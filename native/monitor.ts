@@ -211,6 +211,15 @@ function startTicks(hostPid: number): bigint {
   return BigInt(ticks);
 }
 
+/** Forgets registered processes that have ended: the map is pinned, and each start adds its own. */
+function dropEnded(native: NativeMonitor): void {
+  for (const [key, value] of native.mapEntries('registered')) {
+    const hostPid = new DataView(key.buffer, key.byteOffset).getUint32(0, true);
+    const ticks = new DataView(value.buffer, value.byteOffset).getBigUint64(0, true);
+    if (!existsSync(`/proc/${hostPid}`) || startTicks(hostPid) !== ticks) native.mapDelete('registered', key);
+  }
+}
+
 /**
  * Loads the programs and attaches them. Throws KernelError: without privileges, on a kernel that refuses a program, where another
  * monitor uses the directory, or where it is not on a bpf file system. Blocks this thread for about 0.2 s.
@@ -226,6 +235,7 @@ export function openMonitor(options: MonitorOptions): Monitor {
     unifiedHierarchy: options.hierarchy === 'v2',
     operationsOff,
   });
+  dropEnded(native);
   let state: 'attached' | 'detached' | 'closed' = 'attached';
   let isRead = false;
 

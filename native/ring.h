@@ -1,5 +1,5 @@
-// The consumer's side of a BPF ring buffer, read directly: libbpf's own consumer gives each record back at once, but here
-// a record's space is given back only when what was in it has been appended.
+// The consumer's side of a BPF ring buffer, read directly: libbpf's own consumer gives each record back at once, but
+// here a record's space is given back only when what was in it has been appended.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@ namespace palisade {
 ///
 ///   consumer page (written by us) │ producer page │ data, mapped twice in a row
 ///
-/// Positions only rise. A record is an 8-byte header (length with a busy and a discard bit, page offset), then the data,
-/// up to a multiple of 8. One thread at a time.
+/// Positions only rise. A record is an 8-byte header (length with a busy and a discard bit, page offset), then the
+/// data, up to a multiple of 8. One thread at a time.
 class Ring {
  public:
   /// Maps the ring of `map_fd`; throws KernelError.
@@ -27,13 +27,14 @@ class Ring {
   std::uint64_t waiting() const noexcept;
 
   struct Extent {
-    std::uint64_t end;    ///< Position behind the last record.
-    std::size_t bytes;    ///< Of the records without their headers.
+    std::uint64_t end;  ///< Position behind the last record.
+    std::size_t bytes;  ///< Of the records without their headers.
   };
   /// The whole records that wait, up to `limit` bytes, but at least one; stops at a record that is still being written.
   Extent peek(std::size_t limit) const noexcept;
 
-  /// Copies the records of `extent`, without headers, and moves the read cursor behind them. Returns the block's number.
+  /// Copies the records of `extent`, without headers, and moves the read cursor behind them. Returns the block's
+  /// number.
   std::uint64_t take(const Extent& extent, std::uint8_t* to);
 
   /// The block's content is safe: its space is given back once all earlier blocks are released too. Unknown numbers and

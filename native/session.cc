@@ -2,8 +2,8 @@
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <linux/membarrier.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -76,8 +76,8 @@ std::unique_ptr<Session> Session::find(const std::filesystem::path& directory) {
   if (bpf_map_lookup_elem(info_fd.get(), &zero, &info) != 0) throw KernelError("read " + directory.string(), errno);
   if (info.version != PALISADE_EVENT_VERSION || info.links > kLinksMax)
     throw KernelError("use " + directory.string(), EINVAL, "", "",
-                      "It was pinned by version " + std::to_string(info.version) + " of the event layout; this is version " +
-                          std::to_string(PALISADE_EVENT_VERSION) + ".");
+                      "It was pinned by version " + std::to_string(info.version) +
+                          " of the event layout; this is version " + std::to_string(PALISADE_EVENT_VERSION) + ".");
   if (!wait_until_detached({info.link_ids.begin(), info.link_ids.begin() + info.links}))
     throw KernelError("take over " + directory.string(), EBUSY);
 

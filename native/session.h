@@ -1,4 +1,5 @@
-// One life of the monitor in the kernel, as its pinned maps keep it: PIN_DIRECTORY/session-NANOSECONDS/{ring,counters,failures,info}.
+// One life of the monitor in the kernel, as its pinned maps keep it:
+// PIN_DIRECTORY/session-NANOSECONDS/{ring,counters,failures,info}.
 #pragma once
 
 #include <array>

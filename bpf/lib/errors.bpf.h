@@ -11,7 +11,7 @@
 
 struct failure_key {
 	char place[PALISADE_PLACE_BYTES]; /* zeros behind the text */
-	__s32 error; /* positive errno */
+	__s32 error;			  /* positive errno */
 };
 
 /* 256: some ten places times some errnos; where it were full, counts of further pairs would be lost. */
@@ -22,7 +22,8 @@ struct {
 	__type(value, __u64);
 } failures SEC(".maps");
 
-__noinline int count_failure(const struct failure_key *key)
+/* A global function: verified once. */
+__noinline int add_failure(const struct failure_key *key)
 {
 	__u64 one = 1, *count;
 
@@ -41,17 +42,24 @@ __noinline int count_failure(const struct failure_key *key)
 	return 0;
 }
 
+/* Not inlined, so that the key is on no other function's stack. `place` has PALISADE_PLACE_BYTES. */
+static __noinline int count_failure(const char *place, long result)
+{
+	struct failure_key key = {.error = -result};
+
+	__builtin_memcpy(key.place, place, sizeof(key.place));
+	return add_failure(&key);
+}
+
 /* The result of a call of a helper that may fail; a negative one is counted. */
-#define COUNTED(call)                                                                        \
-	({                                                                                   \
-		long result_ = (call);                                                       \
-		if (result_ < 0) {                                                           \
-			struct failure_key key_ = { .place = PALISADE_PLACE };               \
-			_Static_assert(sizeof(PALISADE_PLACE) <= PALISADE_PLACE_BYTES, "place"); \
-			key_.error = -result_;                                               \
-			count_failure(&key_);                                                \
-		}                                                                            \
-		result_;                                                                     \
+#define COUNTED(call)                                                                                                  \
+	({                                                                                                             \
+		long result_ = (call);                                                                                 \
+		if (result_ < 0) {                                                                                     \
+			static const char place_[PALISADE_PLACE_BYTES] = PALISADE_PLACE;                               \
+			count_failure(place_, result_);                                                                \
+		}                                                                                                      \
+		result_;                                                                                               \
 	})
 
 #endif

@@ -26,8 +26,9 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, REGISTERED_MAX);
-	__type(key, __u32); /* tgid in the initial pid namespace */
-	__type(value, __u64); /* start time of its leader in clock ticks since boot, as /proc/PID/stat has it: pids come again */
+	__type(key, __u32);   /* tgid in the initial pid namespace */
+	__type(value, __u64); /* start time of its leader in clock ticks since boot, as /proc/PID/stat has it: pids come
+				 again */
 } registered SEC(".maps");
 
 /* Nanoseconds of one tick of /proc/PID/stat: USER_HZ is 100 on every architecture that Linux supports today. */
@@ -49,8 +50,8 @@ enum own { OWN_COUNTS, OWN_IS_NOISE };
  * Counts an act of the current task as seen, and begins its event; NULL where it is left out or dropped, which is
  * counted too. After it, add strings and call submit_event() on every way.
  */
-static __always_inline struct scratch *begin_event(enum palisade_operation operation, struct task_struct *task,
-						   enum own own)
+static __always_inline struct scratch *begin_event(
+	enum palisade_operation operation, struct task_struct *task, enum own own)
 {
 	struct palisade_counters *cell = counters_of_cpu();
 	struct scratch *scratch;

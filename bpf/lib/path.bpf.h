@@ -21,10 +21,11 @@ struct dentry_link {
 /* One read where the two members stand side by side, as in every kernel whose structs are not shuffled. */
 static __always_inline long read_link(struct dentry_link *link, struct dentry *dentry)
 {
-	if (bpf_core_field_offset(struct dentry, d_name) == bpf_core_field_offset(struct dentry, d_parent) + sizeof(void *))
-		return COUNTED(bpf_probe_read_kernel(link, sizeof(*link), &dentry->d_parent));
+	if (bpf_core_field_offset(struct dentry, d_name) ==
+		bpf_core_field_offset(struct dentry, d_parent) + sizeof(void *))
+		return bpf_probe_read_kernel(link, sizeof(*link), &dentry->d_parent);
 	link->parent = BPF_CORE_READ(dentry, d_parent);
-	return COUNTED(bpf_probe_read_kernel(&link->hash_and_length, sizeof(struct qstr), &dentry->d_name));
+	return bpf_probe_read_kernel(&link->hash_and_length, sizeof(struct qstr), &dentry->d_name);
 }
 
 /*
@@ -42,6 +43,7 @@ __noinline int walk_path(struct walk *walk)
 	struct mount *mount, *parent_mount;
 	struct dentry_link link;
 	__u32 length, start;
+	long result = 0;
 	int level;
 
 	if (!walk)
@@ -57,7 +59,8 @@ __noinline int walk_path(struct walk *walk)
 			walk->truncated = 0;
 			break;
 		}
-		if (read_link(&link, dentry))
+		result = read_link(&link, dentry);
+		if (result)
 			break;
 		parent = link.parent;
 		if (dentry == mount_root || dentry == parent) {
@@ -78,12 +81,13 @@ __noinline int walk_path(struct walk *walk)
 			break;
 		start -= length + 1;
 		walk->bytes[start & (PALISADE_PATH_MAX - 1)] = '/';
-		if (COUNTED(bpf_probe_read_kernel(&walk->bytes[(start & (PALISADE_PATH_MAX - 1)) + 1], length,
-						  link.name)))
+		result = bpf_probe_read_kernel(&walk->bytes[(start & (PALISADE_PATH_MAX - 1)) + 1], length, link.name);
+		if (result)
 			break;
 		walk->start = start;
 		walk->dentry = (__u64)parent;
 	}
+	COUNTED(result); /* Outside of the loop: the verifier goes through it once. */
 	if (walk->start == PALISADE_PATH_MAX && !walk->truncated) {
 		walk->start = PALISADE_PATH_MAX - 1;
 		walk->bytes[PALISADE_PATH_MAX - 1] = '/';
@@ -99,8 +103,8 @@ static __always_inline __u64 mount_of(struct vfsmount *vfsmount)
 }
 
 /* From where, and up to the root of whom. */
-static __always_inline void begin_walk(struct walk *walk, struct dentry *dentry, struct vfsmount *vfsmount,
-				       struct fs_struct *fs)
+static __always_inline void begin_walk(
+	struct walk *walk, struct dentry *dentry, struct vfsmount *vfsmount, struct fs_struct *fs)
 {
 	walk->dentry = (__u64)dentry;
 	walk->mount = mount_of(vfsmount);
@@ -116,7 +120,7 @@ static __always_inline const char *walked_path(struct walk *walk)
 
 /* Adds the path of `dentry` in `vfsmount`, as a task with this `fs` sees it, as string number `string`. */
 static __always_inline void add_path(struct scratch *scratch, enum palisade_string string, struct dentry *dentry,
-				     struct vfsmount *vfsmount, struct fs_struct *fs)
+	struct vfsmount *vfsmount, struct fs_struct *fs)
 {
 	struct walk *walk = &scratch->walk;
 	__u32 length;
@@ -126,15 +130,15 @@ static __always_inline void add_path(struct scratch *scratch, enum palisade_stri
 	begin_walk(walk, dentry, vfsmount, fs);
 	length = walk_path(walk);
 	if (length > PALISADE_PATH_MAX ||
-	    COUNTED(bpf_probe_read_kernel(next_string(scratch), length, walked_path(walk))))
+		COUNTED(bpf_probe_read_kernel(next_string(scratch), length, walked_path(walk))))
 		return;
 	if (walk->truncated)
 		scratch->event.truncated |= 1 << string;
 	end_string(scratch, string, length);
 }
 
-static __always_inline void add_file_path(struct scratch *scratch, enum palisade_string string, struct file *file,
-					  struct fs_struct *fs)
+static __always_inline void add_file_path(
+	struct scratch *scratch, enum palisade_string string, struct file *file, struct fs_struct *fs)
 {
 	add_path(scratch, string, BPF_CORE_READ(file, f_path.dentry), BPF_CORE_READ(file, f_path.mnt), fs);
 }
@@ -195,11 +199,11 @@ static __always_inline struct file *file_of_descriptor(struct task_struct *task,
 #define AT_FDCWD -100
 
 /*
- * A file that is known by what was typed alone: the text, and the directory that it is relative to where that is not the
- * working directory. User space puts the two together.
+ * A file that is known by what was typed alone: the text, and the directory that it is relative to where that is not
+ * the working directory. User space puts the two together.
  */
-static __always_inline void add_typed_path(struct scratch *scratch, struct task_struct *task, __s32 directory,
-					   const char *text)
+static __always_inline void add_typed_path(
+	struct scratch *scratch, struct task_struct *task, __s32 directory, const char *text)
 {
 	struct file *base = NULL;
 	char first = 0;

@@ -12,7 +12,8 @@
 
 #include "errors.bpf.h"
 
-/* Room for all strings at their largest: 8 paths, arguments, comm, tty, address: 41,200 bytes; a power of two, for a mask. */
+/* Room for all strings at their largest: 8 paths, arguments, comm, tty, address: 41,200 bytes; a power of two, for a
+ * mask. */
 #define STRINGS_BYTES 65536
 /* The largest single string, so that a masked start plus a string stays inside. */
 #define STRING_MAX PALISADE_ARGUMENTS_MAX
@@ -37,7 +38,7 @@ struct scratch {
 };
 _Static_assert(__builtin_offsetof(struct scratch, strings) ==
 		       __builtin_offsetof(struct scratch, event) + sizeof(struct palisade_event),
-	       "strings follow the event");
+	"strings follow the event");
 
 /* Set before load: CLOCK_BOOTTIME ns of this life of the monitor. */
 const volatile __u64 session;

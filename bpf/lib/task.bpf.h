@@ -72,8 +72,7 @@ static __always_inline void add_task(struct scratch *scratch, struct task_struct
 
 	add_kernel_text(scratch, PALISADE_STRING_COMM, (const char *)&task->comm);
 	add_file_path(scratch, PALISADE_STRING_EXECUTABLE, task->mm->exe_file, fs);
-	add_file_path(scratch, PALISADE_STRING_PARENT_EXECUTABLE, parent->mm->exe_file,
-		      parent_fs ? parent_fs : fs);
+	add_file_path(scratch, PALISADE_STRING_PARENT_EXECUTABLE, parent->mm->exe_file, parent_fs ? parent_fs : fs);
 	add_path(scratch, PALISADE_STRING_CWD, fs->pwd.dentry, fs->pwd.mnt, fs);
 	if (tty)
 		add_kernel_text(scratch, PALISADE_STRING_TTY, (const char *)&tty->name);

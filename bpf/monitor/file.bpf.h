@@ -24,8 +24,8 @@ static __always_inline void read_open_call(struct open_call *call, struct pt_reg
 		call->directory = syscall_argument(regs, compat, 0);
 		call->path = (const char *)syscall_argument(regs, compat, 1);
 		if (number == NR_OPENAT2) {
-			COUNTED(bpf_probe_read_user(&call->how, sizeof(call->how),
-						    (void *)syscall_argument(regs, compat, 2)));
+			COUNTED(bpf_probe_read_user(
+				&call->how, sizeof(call->how), (void *)syscall_argument(regs, compat, 2)));
 			return;
 		}
 		call->how.flags = (__u32)syscall_argument(regs, compat, 2);

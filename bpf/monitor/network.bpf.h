@@ -11,7 +11,8 @@
 #define AF_INET6 10
 #define UNIX_PATH_MAX 108
 
-/* A path ends at its NUL, wherever the caller says that it ends; an abstract name has its first NUL and all that follows. */
+/* A path ends at its NUL, wherever the caller says that it ends; an abstract name has its first NUL and all that
+ * follows. */
 static __always_inline void add_unix_name(struct scratch *scratch, const void *name, __u32 bytes)
 {
 	char *to = next_string(scratch);

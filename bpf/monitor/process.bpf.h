@@ -60,7 +60,7 @@ struct caller {
 	__u32 euid;
 	__u32 fsuid;
 	__u32 gid;
-	__s32 number; /* of the call, in the 64-bit table */
+	__s32 number;	 /* of the call, in the 64-bit table */
 	__s32 directory; /* execveat's; else -1 */
 	__u32 length;
 	__u32 truncated;
@@ -112,11 +112,10 @@ int BPF_PROG(exec_enter, struct pt_regs *regs, long number)
 	file = task->mm->exe_file;
 	if (!scratch || scratch->busy || !file)
 		return 0;
-	begin_walk(&scratch->walk, BPF_CORE_READ(file, f_path.dentry), BPF_CORE_READ(file, f_path.mnt),
-		   task->fs);
+	begin_walk(&scratch->walk, BPF_CORE_READ(file, f_path.dentry), BPF_CORE_READ(file, f_path.mnt), task->fs);
 	length = walk_path(&scratch->walk);
 	if (length > PALISADE_PATH_MAX ||
-	    COUNTED(bpf_probe_read_kernel(caller->executable, length, walked_path(&scratch->walk))))
+		COUNTED(bpf_probe_read_kernel(caller->executable, length, walked_path(&scratch->walk))))
 		return 0;
 	caller->length = length;
 	caller->truncated = scratch->walk.truncated;
@@ -138,7 +137,7 @@ static __always_inline void add_caller_executable(struct scratch *scratch, struc
 	__u32 length = caller->length;
 
 	if (length > PALISADE_PATH_MAX ||
-	    COUNTED(bpf_probe_read_kernel(next_string(scratch), length, caller->executable)))
+		COUNTED(bpf_probe_read_kernel(next_string(scratch), length, caller->executable)))
 		return;
 	if (caller->truncated)
 		scratch->event.truncated |= 1 << PALISADE_STRING_CALLER_EXECUTABLE;
@@ -146,14 +145,14 @@ static __always_inline void add_caller_executable(struct scratch *scratch, struc
 }
 
 #define FMODE_EXEC 0x20 /* __FMODE_EXEC in f_flags: opened by exec; open() cannot set it (build_open_flags) */
-#define WORKS_MAX 128
+#define WORKS_MAX 64
 
 /*
  * The script's file. exec has closed it by now (fs/exec.c, exec_binprm), but the last close waits in the task's works
  * until the return to user space. Newest first: the oldest that exec opened is the script; later ones are its
- * interpreters, the loader and the old program. NULL where it is not found: more than WORKS_MAX files were closed on exec.
- * A work that is no file is told by itself: its inode would have to be its dentry's. (Comparing its function would need
- * /proc/kallsyms, which costs 0.1 s at each start.)
+ * interpreters, the loader and the old program. NULL where it is not found: more than WORKS_MAX files were closed on
+ * exec. A work that is no file is told by itself: its inode would have to be its dentry's. (Comparing its function
+ * would need /proc/kallsyms, which costs 0.1 s at each start.)
  */
 static __always_inline struct file *script_file(struct task_struct *task)
 {
@@ -166,7 +165,7 @@ static __always_inline struct file *script_file(struct task_struct *task)
 		file = (struct file *)file_of_work((__u64)work);
 		inode = BPF_CORE_READ(file, f_inode);
 		if (inode && (BPF_CORE_READ(file, f_flags) & FMODE_EXEC) &&
-		    BPF_CORE_READ(file, f_path.dentry, d_inode) == inode)
+			BPF_CORE_READ(file, f_path.dentry, d_inode) == inode)
 			found = file;
 		work = BPF_CORE_READ(work, next);
 	}
@@ -244,25 +243,19 @@ out:
 /* argv of a call: pointers to text. */
 static __always_inline void add_typed_arguments(struct scratch *scratch, __u64 arguments, bool compat)
 {
-	__u64 argument, used = scratch->used;
-	__u32 argument32;
-	long bytes;
+	__u64 argument = 0, used = scratch->used;
+	__u32 width = compat ? 4 : 8;
+	long bytes = 0;
 	int place;
 
 	for (place = 0; place < ARGUMENTS_COUNT_MAX; place++) {
 		argument = 0;
-		if (compat) {
-			argument32 = 0;
-			COUNTED(bpf_probe_read_user(&argument32, sizeof(argument32), (void *)(arguments + place * 4)));
-			argument = argument32;
-		} else {
-			COUNTED(bpf_probe_read_user(&argument, sizeof(argument), (void *)(arguments + place * 8)));
-		}
-		if (!argument)
+		bytes = bpf_probe_read_user(&argument, width, (void *)(arguments + place * width));
+		if (bytes || !argument)
 			break;
 		if (scratch->used - used > PALISADE_ARGUMENTS_MAX - PALISADE_PATH_MAX)
 			break; /* The next one might not fit. */
-		bytes = COUNTED(bpf_probe_read_user_str(next_string(scratch), PALISADE_PATH_MAX, (void *)argument));
+		bytes = bpf_probe_read_user_str(next_string(scratch), PALISADE_PATH_MAX, (void *)argument);
 		if (bytes <= 0)
 			break;
 		scratch->used += bytes;
@@ -270,6 +263,7 @@ static __always_inline void add_typed_arguments(struct scratch *scratch, __u64 a
 			break;
 		argument = 0;
 	}
+	COUNTED(bytes); /* Outside of the loop: the verifier goes through it once. */
 	if (argument)
 		scratch->event.truncated |= 1 << PALISADE_STRING_ARGUMENTS;
 	scratch->event.lengths[PALISADE_STRING_ARGUMENTS] = scratch->used - used;
@@ -321,7 +315,7 @@ out:
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
-	__type(key, __u64); /* start time of the leader */
+	__type(key, __u64);   /* start time of the leader */
 	__type(value, __u32); /* its tgid */
 } ended SEC(".maps");
 
@@ -341,8 +335,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	if (!scratch)
 		return 0;
 	/* As wait() tells it (kernel/exit.c, wait_task_zombie). */
-	scratch->event.return_value =
-		signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : leader->exit_code;
+	scratch->event.return_value = signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : leader->exit_code;
 	submit_event(scratch, PALISADE_OPERATION_EXIT);
 	return 0;
 }

@@ -1,8 +1,10 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { eventOperation } from '../../collector/event-layout.ts';
-import type { MonitorStatistics } from '../../native/monitor.ts';
-import { openCapture, whyNoKernelTests } from '../support/kernel-capture.ts';
+import { openMonitor, type MonitorStatistics } from '../../native/monitor.ts';
+import { openCapture, pinDirectory, testHierarchy, whyNoKernelTests } from '../support/kernel-capture.ts';
 import { testProgram } from '../support/programs.ts';
 
 const reason = whyNoKernelTests();
@@ -35,7 +37,6 @@ kernelTest('a target switched off is counted and not told', async (t) => {
   const before = filtered(capture.monitor.statistics(), 'exec');
   capture.monitor.setTargetEnabled(0n, false);
   capture.monitor.setTargetEnabled(0n, false); // A second time changes nothing.
-  const { execFileSync } = await import('node:child_process');
   const marker = 'palisade-target-switched-off';
   execFileSync('/bin/echo', [marker]);
   capture.monitor.setTargetEnabled(0n, true);
@@ -88,4 +89,20 @@ kernelTest('maps are read, written and listed by bytes; a key of another size is
   t.false(monitor.mapDelete('containers', key));
   t.throws(() => monitor.mapLookup('containers', new Uint8Array(3)), { message: /key of 3 bytes/ });
   t.throws(() => monitor.mapLookup('ring' as 'containers', key), { message: /no map "ring"/ });
+});
+
+kernelTest('a start forgets registered processes that have ended', async (t) => {
+  const directory = pinDirectory(t);
+  const options = { pinDirectory: directory, ringBytes: 4096, hierarchy: testHierarchy() } as const;
+  const first = openMonitor(options);
+  const child = spawn('/bin/sleep', ['60']);
+  first.registerProcess(child.pid);
+  first.registerProcess();
+  t.is(first.mapEntries('registered').length, 2);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  await first.close();
+  const second = openMonitor(options);
+  t.is(second.mapEntries('registered').length, 1);
+  await second.close();
 });

@@ -1,4 +1,5 @@
-/* connect inet|inet6|unix|abstract|unspec|bad stream|dgram|nonblock ADDRESS [PORT]: connects once and prints the result. */
+/* connect inet|inet6|unix|abstract|unspec|bad stream|dgram|nonblock ADDRESS [PORT]: connects once and prints the
+ * result. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,7 +14,8 @@
 int main(int argc, char **argv)
 {
 	const char *family = argv[1], *text = argc > 3 ? argv[3] : "";
-	int type = !strcmp(argv[2], "dgram") ? SOCK_DGRAM : SOCK_STREAM | (!strcmp(argv[2], "nonblock") ? SOCK_NONBLOCK : 0);
+	int type = !strcmp(argv[2], "dgram") ? SOCK_DGRAM
+					     : SOCK_STREAM | (!strcmp(argv[2], "nonblock") ? SOCK_NONBLOCK : 0);
 	int port = argc > 4 ? atoi(argv[4]) : 0, fd;
 	struct sockaddr_storage address = {};
 	struct sockaddr_in *in = (void *)&address;

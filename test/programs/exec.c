@@ -1,5 +1,6 @@
-/* exec execve|execveat PATH [ARGUMENT…]: replaces itself; prints the error where that fails. execveat: PATH's directory by descriptor.
- * exec as UID PATH: the same as execve after setresuid, so that a set-uid program shows whose credentials are whose. */
+/* exec execve|execveat PATH [ARGUMENT…]: replaces itself; prints the error where that fails. execveat: PATH's directory
+ * by descriptor. exec as UID PATH: the same as execve after setresuid, so that a set-uid program shows whose
+ * credentials are whose. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,7 @@
 
 int main(int argc, char **argv)
 {
-	char *environment[] = { NULL }, *call = argv[1], directory[4096];
+	char *environment[] = {NULL}, *call = argv[1], directory[4096];
 	int fd;
 
 	(void)argc;

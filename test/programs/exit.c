@@ -1,4 +1,5 @@
-/* exit CODE | exit signal N | exit leader CODE: the last ends the first thread early, and the process by the second one. */
+/* exit CODE | exit signal N | exit leader CODE: the last ends the first thread early, and the process by the second
+ * one. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>

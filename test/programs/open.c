@@ -1,4 +1,5 @@
-/* open CALL PATH [FLAGS [DIRECTORY]]: makes one call that opens, by number so that libc chooses nothing; prints its result. */
+/* open CALL PATH [FLAGS [DIRECTORY]]: makes one call that opens, by number so that libc chooses nothing; prints its
+ * result. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,10 @@ static long compat(long number, const char *path, long flags, long mode)
 	long result;
 
 	strcpy(low, path);
-	__asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(low), "c"(flags), "d"(mode) : "memory", "r8", "r9", "r10", "r11");
+	__asm__ volatile("int $0x80"
+			 : "=a"(result)
+			 : "a"(number), "b"(low), "c"(flags), "d"(mode)
+			 : "memory", "r8", "r9", "r10", "r11");
 	return (int)result;
 }
 
@@ -41,7 +45,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(call, "openat"))
 		result = result_of(syscall(SYS_openat, directory, path, flags, 0640));
 	else if (!strcmp(call, "openat2")) {
-		struct open_how how = { .flags = flags, .mode = flags & O_CREAT ? 0640 : 0 };
+		struct open_how how = {.flags = flags, .mode = flags & O_CREAT ? 0640 : 0};
 		result = result_of(syscall(SYS_openat2, directory, path, &how, sizeof(how)));
 	} else if (!strcmp(call, "compat"))
 		result = compat(5, path, flags, 0640);
