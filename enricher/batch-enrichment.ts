@@ -9,7 +9,10 @@ import type {
 } from '../schemas/generated.ts';
 import type { SessionCoverage } from './coverage.ts';
 import type { NodeState } from './node-state.ts';
-import type { ProcessNode } from './process-tree.ts';
+import type { ProcessNode } from './process-node.ts';
+
+/** Bytes of programs in all ancestries of one batch: a value in the log has room for 16 MiB. A usual batch has some kilobytes. */
+const maxBatchAncestryBytes = 4 * 1024 * 1024;
 
 /**
  * One raw batch on its way to an enriched one. Work is done by process context, of which a batch has far fewer than rows; a
@@ -29,6 +32,7 @@ export class BatchEnrichment {
   readonly #ancestries: Ancestry[] = [];
   readonly #commandLines: CommandLine[] = [];
   readonly #containerIndexes = new Map<bigint, number>();
+  #ancestryRoom = maxBatchAncestryBytes;
   readonly #ancestryIndexes = new Map<string, number>();
   readonly #commandLineIndexes = new Map<string, number>();
 
@@ -145,7 +149,10 @@ export class BatchEnrichment {
     const key = `${node.parentHostPid}/${node.parentStartTimeNs}/${sameParent ? context.parentExecutable : -1}`;
     let index = this.#ancestryIndexes.get(key);
     if (index === undefined) {
-      index = this.#ancestries.push(this.#node.tree.ancestry(node, parentExecutable)) - 1;
+      const ancestry =
+        this.#ancestryRoom > 0 ? this.#node.tree.ancestry(node, parentExecutable) : { ancestors: [], complete: false };
+      for (const { executable } of ancestry.ancestors) this.#ancestryRoom -= executable.length;
+      index = this.#ancestries.push(ancestry) - 1;
       this.#ancestryIndexes.set(key, index);
     }
     return index;

@@ -2,7 +2,8 @@ import type { CpuState, EnricherState, ProcessState, RawEventBatch } from '../sc
 import { ContainerTable } from './container-table.ts';
 import { SessionCoverage, slotOfCpu } from './coverage.ts';
 import { EvictionOrder } from './eviction-order.ts';
-import { ProcessTree, type ProcessRow } from './process-tree.ts';
+import type { ProcessRow } from './process-node.ts';
+import { ProcessTree } from './process-tree.ts';
 
 /**
  * State records of a node that together hold everything, each a share of it beside the batch's changes. 64 shares of 5,000

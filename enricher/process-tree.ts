@@ -1,47 +1,33 @@
 import type { Ancestor, Ancestry, ProcessContext } from '../schemas/generated.ts';
 import type { EvictionOrder } from './eviction-order.ts';
+import {
+  byIdentity,
+  bytesOf,
+  isWithin,
+  keyOf,
+  noParent,
+  sameBytes,
+  unknownParent,
+  type ProcessIdentity,
+  type ProcessNode,
+  type ProcessRow,
+} from './process-node.ts';
 
 /** Processes remembered of one node: a busy host has some thousands; beyond this the oldest without children go first. */
 export const maxProcesses = 32_768;
+/**
+ * Bytes of all their programs and arguments: 250 for each, and little enough that one share of the state, which somebody
+ * may fill by choosing pids, stays below the 16 MiB of a value in the log together with what one batch changes.
+ */
+export const maxTreeBytes = 8 * 1024 * 1024;
 /** Exited processes without children remembered of one node: their last events may come after their exit, from another CPU. */
 export const maxExitedLeaves = 1_024;
 /** Bytes kept of a process's arguments: the command line of what it does later, by the thousand in memory and in the state. */
 export const maxArgumentBytes = 1_024;
 /** Longest ancestry told: a chain of forks can be made as long as one likes, and each alert carries it. */
 export const maxAncestors = 64;
-
-/** `parentHostPid` of the first process of a node. */
-const noParent = 0;
-/** `parentHostPid` where nothing told it. */
-const unknownParent = -1;
-
-/** A process of one boot of a node, living or exited. */
-export interface ProcessNode {
-  readonly hostPid: number;
-  readonly startTimeNs: bigint;
-  /** Who made it, also after that has exited: 0 for the node's first process, -1 where not known. */
-  parentHostPid: number;
-  parentStartTimeNs: bigint;
-  parent: ProcessNode | undefined;
-  executable: Uint8Array;
-  /** Of its last exec, bounded; `undefined` where that was not seen. */
-  arguments: readonly Uint8Array[] | undefined;
-  argumentsTruncated: boolean;
-  containerCgroupId: bigint;
-  exited: boolean;
-  children: number;
-  /** Place in the order of evictions since it last became a process without children; 0 while it has some. */
-  leafOrder: number;
-}
-
-/** What a state record says of a process; the tree's links follow from it. */
-export type ProcessRow = Omit<ProcessNode, 'parent' | 'children'>;
-
-/** Identifies a process: pids repeat within a boot, a pid with its start time does not. */
-export interface ProcessIdentity {
-  readonly hostPid: number;
-  readonly startTimeNs: bigint;
-}
+/** Bytes of programs in one ancestry: a usual one has 300, and each program may have 4,096. */
+export const maxAncestryBytes = 16 * 1024;
 
 const noBytes = new Uint8Array(0);
 
@@ -62,6 +48,7 @@ export class ProcessTree {
   readonly #changed = new Set<ProcessNode>();
   #removed: ProcessIdentity[] = [];
   #size = 0;
+  #bytes = 0;
 
   constructor(options: { readonly slots: number; readonly order: EvictionOrder }) {
     this.#slots = Array.from({ length: options.slots }, () => new Map<string, ProcessNode>());
@@ -85,9 +72,11 @@ export class ProcessTree {
     // Empty: the kernel's programs could not read it, which is no other program.
     if (executable.length > 0 && !sameBytes(node.executable, executable)) {
       // Its exec is not known (yet): the arguments were another program's.
+      this.#bytes -= bytesOf(node);
       node.executable = new Uint8Array(executable);
       node.arguments = undefined;
       node.argumentsTruncated = false;
+      this.#bytes += bytesOf(node);
       this.#changed.add(node);
     }
     if (node.containerCgroupId !== context.containerCgroupId) {
@@ -103,15 +92,12 @@ export class ProcessTree {
     if (known !== undefined) {
       // Its first event overtook the fork.
       if (known.arguments === undefined && sameBytes(known.executable, parent.executable)) {
-        known.arguments = parent.arguments;
-        known.argumentsTruncated = parent.argumentsTruncated;
-        this.#changed.add(known);
+        this.#shareArguments(known, parent);
       }
       return;
     }
     const node = this.#add(child, parent);
-    node.arguments = parent.arguments;
-    node.argumentsTruncated = parent.argumentsTruncated;
+    this.#shareArguments(node, parent);
     this.#link(node, parent);
   }
 
@@ -125,7 +111,9 @@ export class ProcessTree {
       kept.push(new Uint8Array(value.subarray(0, room)));
       room -= value.length + 1;
     }
+    this.#bytes -= bytesOf(node);
     node.arguments = kept;
+    this.#bytes += bytesOf(node);
     node.argumentsTruncated = truncated || room < -1 || kept.length < values.length;
     this.#changed.add(node);
   }
@@ -145,9 +133,11 @@ export class ProcessTree {
   ancestry(node: ProcessNode, parentExecutable: Uint8Array | undefined): Ancestry {
     const ancestors: Ancestor[] = [];
     let below = node;
+    let room = maxAncestryBytes;
     for (let above = node.parent; above !== undefined; above = above.parent) {
-      if (ancestors.length === maxAncestors) return { ancestors, complete: false };
       const executable = above === node.parent ? (parentExecutable ?? above.executable) : above.executable;
+      room -= executable.length;
+      if (ancestors.length === maxAncestors || room < 0) return { ancestors, complete: false };
       ancestors.push({ hostPid: above.hostPid, startTimeNs: above.startTimeNs, executable });
       below = above;
     }
@@ -160,7 +150,7 @@ export class ProcessTree {
       if (this.#exitedLeaves.size <= maxExitedLeaves) break;
       this.#remove(leaf);
     }
-    while (this.#size > maxProcesses) {
+    while (this.#size > maxProcesses || this.#bytes > maxTreeBytes) {
       const exited = this.#exitedLeaves.values().next();
       const oldest = exited.done === true ? this.#livingLeaves.values().next() : exited;
       if (oldest.done === true) return;
@@ -205,10 +195,12 @@ export class ProcessTree {
   /** Makes links, counts and queues of the restored rows. */
   finishRestore(): void {
     this.#size = 0;
+    this.#bytes = 0;
     const leaves: ProcessNode[] = [];
     for (const slot of this.#slots) {
       this.#size += slot.size;
       for (const node of slot.values()) {
+        this.#bytes += bytesOf(node);
         if (node.leafOrder > 0) leaves.push(node);
         if (node.parentHostPid <= 0) continue;
         node.parent = this.#find(node.parentHostPid, node.parentStartTimeNs);
@@ -250,6 +242,7 @@ export class ProcessTree {
     };
     this.#slotOf(hostPid).set(keyOf(hostPid, startTimeNs), node);
     this.#size += 1;
+    this.#bytes += bytesOf(node);
     this.#becomeLeaf(node);
     return node;
   }
@@ -291,6 +284,15 @@ export class ProcessTree {
     }
   }
 
+  /** Until its first exec a process has the arguments of its parent. */
+  #shareArguments(node: ProcessNode, parent: ProcessNode): void {
+    this.#bytes -= bytesOf(node);
+    node.arguments = parent.arguments;
+    node.argumentsTruncated = parent.argumentsTruncated;
+    this.#bytes += bytesOf(node);
+    this.#changed.add(node);
+  }
+
   #becomeLeaf(node: ProcessNode): void {
     node.leafOrder = this.#order.take();
     (node.exited ? this.#exitedLeaves : this.#livingLeaves).add(node);
@@ -301,6 +303,7 @@ export class ProcessTree {
     const { hostPid, startTimeNs, parent } = leaf;
     this.#slotOf(hostPid).delete(keyOf(hostPid, startTimeNs));
     this.#size -= 1;
+    this.#bytes -= bytesOf(leaf);
     this.#livingLeaves.delete(leaf);
     this.#exitedLeaves.delete(leaf);
     this.#changed.delete(leaf);
@@ -309,23 +312,4 @@ export class ProcessTree {
     parent.children -= 1;
     if (parent.children === 0) this.#becomeLeaf(parent);
   }
-}
-
-/** Whether `node` is `above` or below it. */
-function isWithin(node: ProcessNode, above: ProcessNode): boolean {
-  for (let one: ProcessNode | undefined = node; one !== undefined; one = one.parent) if (one === above) return true;
-  return false;
-}
-
-function keyOf(hostPid: number, startTimeNs: bigint): string {
-  return `${hostPid}/${startTimeNs}`;
-}
-
-function byIdentity(first: ProcessIdentity, second: ProcessIdentity): number {
-  if (first.hostPid !== second.hostPid) return first.hostPid - second.hostPid;
-  return first.startTimeNs < second.startTimeNs ? -1 : first.startTimeNs > second.startTimeNs ? 1 : 0;
-}
-
-function sameBytes(first: Uint8Array, second: Uint8Array): boolean {
-  return first === second || Buffer.compare(first, second) === 0;
 }

@@ -3,12 +3,12 @@ import test from 'ava';
 import { maxContainers } from '../../enricher/container-table.ts';
 import { enricherStage } from '../../enricher/enricher.ts';
 import { stateSlots } from '../../enricher/node-state.ts';
-import { maxExitedLeaves, maxProcesses } from '../../enricher/process-tree.ts';
+import { maxAncestors, maxAncestryBytes, maxExitedLeaves, maxProcesses } from '../../enricher/process-tree.ts';
 import type { OutputRecord } from '../../eventlog/event-log.ts';
 import type { RawEventBatch } from '../../schemas/generated.ts';
 import { live, steps } from '../support/random-node.ts';
 import { containerDescriptor, TestNode } from '../support/raw-batch.ts';
-import { asRead, fingerprint, logRecord, valuesOf } from '../support/run-processor.ts';
+import { asRead, encodedValue, fingerprint, logRecord, valuesOf } from '../support/run-processor.ts';
 
 /** Everything an enricher gives for `batches`; before each batch in `restarts` another one takes over. */
 function run(
@@ -97,6 +97,39 @@ function manyProcesses(count: number, options: { exit: boolean }): RawEventBatch
 test('living processes beyond the limit are forgotten and counted', (t) => {
   const coverage = valuesOf('coverage', run(manyProcesses(maxProcesses + 500, { exit: false })));
   t.is(coverage.at(-1)?.evictedProcesses, 501);
+});
+
+test('long programs and arguments are forgotten earlier, so that no state record outgrows the log', (t) => {
+  const node = new TestNode();
+  const init = node.process({ hostPid: 1, executable: '/sbin/init' });
+  const batches: RawEventBatch[] = [];
+  for (let made = 0; made < 4_000; made++) {
+    // All in one share of the state.
+    const child = node.fork(init, { hostPid: 64 * (made + 1) });
+    node.exec(child, `/${made}`.padEnd(4_000, 'x'), { arguments: [`${made}`.padEnd(2_000, 'y')] });
+    if (made % 400 === 399) batches.push(node.batch());
+  }
+  for (let count = 0; count < stateSlots; count++) batches.push(node.batch({ counters: true }));
+  const outputs = run(batches);
+  const bytes = outputs.map((output) => encodedValue(output)?.length ?? 0);
+  t.true(Math.max(...bytes) < 16 * 1024 * 1024, `${Math.max(...bytes)} bytes`);
+  t.true((valuesOf('coverage', outputs).at(-1)?.evictedProcesses ?? 0) > 1_000);
+  const restarted = run(batches, { restarts: new Set([7, 11]), compacted: true });
+  t.deepEqual(fingerprint(restarted), fingerprint(outputs));
+});
+
+test('an ancestry ends where it becomes too long, and says so', (t) => {
+  for (const executable of ['/bin/short', '/'.padEnd(4_000, 'x')]) {
+    const node = new TestNode();
+    let process = node.process({ hostPid: 1, executable });
+    for (let depth = 0; depth < maxAncestors + 10; depth++) process = node.fork(process);
+    node.open(process, '/x');
+    const last = valuesOf('enriched-events', run([node.batch()]))
+      .at(-1)
+      ?.ancestries.at(-1);
+    t.is(last?.ancestors.length, Math.min(maxAncestors, Math.floor(maxAncestryBytes / executable.length)));
+    t.false(last?.complete);
+  }
 });
 
 test('exited processes are forgotten without being counted, all but the latest', (t) => {
