@@ -107,8 +107,8 @@ export class HttpInterface {
     response.once('close', () => {
       if (!socket.destroyed) this.#expectHead(socket);
     });
-    const url = new URL(request.url ?? '/', 'http://engine');
-    const queryId = queryIdOf(url.searchParams.get('query_id'));
+    const target = splitTarget(request.url ?? '/');
+    const queryId = queryIdOf(target.search.get('query_id'));
     response.setHeader('X-ClickHouse-Query-Id', queryId);
     response.setHeader('X-ClickHouse-Server-Display-Name', 'palisade');
     response.setHeader('X-ClickHouse-Timezone', 'UTC');
@@ -117,12 +117,12 @@ export class HttpInterface {
     response.setHeader('Cache-Control', 'no-store');
     try {
       this.#checkSource(request);
-      if (url.pathname === '/ping' || (url.pathname === '/' && request.method === 'GET' && url.search === '')) {
+      if (target.path === '/ping' || (target.path === '/' && request.method === 'GET' && target.search.size === 0)) {
         response.setHeader('Content-Type', 'text/plain; charset=UTF-8');
         response.end('Ok.\n');
         return;
       }
-      await this.#run(request, response, url, authenticate(request.headers, this.#tokens));
+      await this.#run(request, response, target, authenticate(request.headers, this.#tokens));
     } catch (error) {
       sendException(request, response, engineExceptionOf(error));
     }
@@ -135,8 +135,8 @@ export class HttpInterface {
       throw new EngineException(497, 'ACCESS_DENIED', 'Requests from web pages are not answered.');
   }
 
-  async #run(request: IncomingMessage, response: ServerResponse, url: URL, user: EngineUser): Promise<void> {
-    if (url.pathname !== '/')
+  async #run(request: IncomingMessage, response: ServerResponse, target: Target, user: EngineUser): Promise<void> {
+    if (target.path !== '/')
       throw new EngineException(1000, 'POCO_EXCEPTION', 'There is no such path. Use / for queries.', { status: 404 });
     if (request.method !== 'GET' && request.method !== 'POST')
       throw new EngineException(1000, 'POCO_EXCEPTION', 'Only GET and POST are answered.', { status: 405 });
@@ -145,11 +145,11 @@ export class HttpInterface {
     // A GET changes nothing, as on a server: it is run like a reader's.
     const asReader = user === 'reader' || request.method === 'GET';
     const body = await this.#readBody(request, asReader ? maxQueryBodyBytes : maxBodyBytes);
-    const engineRequest = parseRequest(url.searchParams, body);
+    const engineRequest = parseRequest(target.search, body);
     const answer = asReader
       ? await this.#runner.runAsReader(engineRequest)
       : await this.#runner.runAsOwner(engineRequest);
-    const compressed = url.searchParams.get('enable_http_compression') === '1' && acceptsGzip(request);
+    const compressed = target.search.get('enable_http_compression') === '1' && acceptsGzip(request);
     this.#send(response, answer, compressed);
   }
 
@@ -171,6 +171,19 @@ export class HttpInterface {
     if (compressed) response.setHeader('Content-Encoding', 'gzip');
     response.end(compressed ? gzipSync(answer.bytes) : answer.bytes);
   }
+}
+
+interface Target {
+  readonly path: string;
+  readonly search: URLSearchParams;
+}
+
+/** Cut by hand: a URL parser would take `//host/ping` for another host's path, and throws at `//[`. */
+function splitTarget(target: string): Target {
+  const mark = target.indexOf('?');
+  return mark === -1
+    ? { path: target, search: new URLSearchParams() }
+    : { path: target.slice(0, mark), search: new URLSearchParams(target.slice(mark + 1)) };
 }
 
 function sendException(request: IncomingMessage, response: ServerResponse, exception: EngineException): void {
