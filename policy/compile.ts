@@ -11,6 +11,7 @@ import type { CanonicalSubject, RankedRule, Scope } from './precedence.ts';
 import { byteStringOfText, canonicalPath, resolveRootLinks } from './root-links.ts';
 import type { ByteString, ResolvedLink } from './root-links.ts';
 
+/** What a target has besides its policies. */
 export interface CompileContext {
   /** Of the target's root, as its descriptor has them; null: not known, the usual ones are assumed. */
   readonly rootLinks: readonly RootLink[] | null;

@@ -59,6 +59,7 @@ export interface RuleTable {
   readonly blockClasses: number;
 }
 
+/** Actions as `RuleTable.actions` has them. */
 export const actionNumbers = { Allow: 0, Audit: 1, Block: 2 } as const;
 
 /** What a verdict says of a rule. */
@@ -89,6 +90,7 @@ export interface CompiledSize {
   readonly tableBytes: number;
 }
 
+/** How big the tables of a compiled policy are; takes time in the number of tables, not in their size. */
 export function sizeOf(compiled: CompiledPolicy): CompiledSize {
   const size = { rules: 0, states: 0, lifts: 0, tableBytes: 0 };
   for (const { paths, names, sources, rules } of [compiled.process, compiled.file]) {

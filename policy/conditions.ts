@@ -8,6 +8,7 @@ export type ConditionMask = number;
 
 const cells = [0, 1, 2, 3, 4, 5, 6, 7];
 
+/** The cell, 0 to 7, of an act on one resource. */
 export function cellOf(act: { readonly write: boolean; readonly owner: boolean; readonly terminal: boolean }): number {
   return (act.write ? 1 : 0) + (act.owner ? 2 : 0) + (act.terminal ? 4 : 0);
 }

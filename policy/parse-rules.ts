@@ -1,5 +1,5 @@
 import type { Action, Dimension, Rule, Subject } from './model.ts';
-import { actionWords } from './policy-schema.ts';
+import { actionWords } from './schema-parts.ts';
 import { fieldOf, flagOf, itemsOf, numberOf, textOfField, textsOf } from './shape.ts';
 import type { IssueList } from './shape.ts';
 import { cleanPath, wordOf } from './text-rules.ts';

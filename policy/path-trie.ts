@@ -3,6 +3,7 @@ import type { ByteString } from './root-links.ts';
 /** How an entry of the trie covers paths: its own path, what is directly inside, or anything below. Directories end in `/`. */
 export type EntryKind = 'exact' | 'directory' | 'recursive';
 
+/** What a trie is built of. */
 export interface TrieEntry {
   readonly bytes: ByteString;
   readonly kind: EntryKind;
@@ -38,6 +39,7 @@ const slash = 0x2f;
 /** Up to this many children are searched one by one, which is faster than halving (most nodes have one). */
 const linearSearchMax = 8;
 
+/** An empty buffer, which grows to the most that one walk finds. */
 export function createHits(): Hits {
   return { count: 0, values: new Uint32Array(64), isDirectoryItself: new Uint8Array(64) };
 }
@@ -157,6 +159,7 @@ function report(trie: PathTrie, accept: number, from: number, to: number, isDire
   for (let place = start; place < end; place++) addHit(hits, trie.values[place] ?? 0, isDirectoryItself);
 }
 
+/** Adds one hit. */
 export function addHit(hits: Hits, value: number, isDirectoryItself: 0 | 1): void {
   if (hits.count === hits.values.length) grow(hits);
   hits.values[hits.count] = value;

@@ -6,6 +6,7 @@ import type { RootLink } from '../schemas/generated.ts';
  */
 export type ByteString = string;
 
+/** The bytes, one character each. */
 export function byteStringOf(bytes: Uint8Array): ByteString {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
@@ -15,6 +16,7 @@ export function byteStringOfText(text: string): ByteString {
   return Buffer.from(text, 'utf8').toString('latin1');
 }
 
+/** The bytes that a byte string stands for, in memory of their own. */
 export function bytesOf(text: ByteString): Uint8Array {
   return Buffer.from(text, 'latin1');
 }

@@ -23,6 +23,7 @@ export type Shape =
   | { readonly type: 'labels' }
   | MappingShape;
 
+/** A mapping with known fields. */
 export interface MappingShape {
   readonly type: 'mapping';
   readonly fields: Readonly<Record<string, Shape>>;

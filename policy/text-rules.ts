@@ -169,6 +169,7 @@ export const objectName: Shape = {
     /^[^/\s]+$/.test(text) ? [] : problem('error', `Expected a name without / and spaces, got "${text}".`),
 };
 
+/** Text of any content. */
 export const freeText: Shape = { type: 'text', maxLength: maxTextLength };
 
 /** A lone `[` is a program of its own (`/usr/bin/[`). */

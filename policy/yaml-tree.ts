@@ -15,23 +15,27 @@ export interface Place {
 /** A YAML document as plain data that knows where it stands: aliases resolved, no tags, no repeated keys. */
 export type YamlNode = YamlMapping | YamlSequence | YamlScalar;
 
+/** Fields by name, in the order of the text. */
 export interface YamlMapping {
   readonly kind: 'mapping';
   readonly place: Place;
   readonly entries: ReadonlyMap<string, YamlEntry>;
 }
 
+/** A field: its value and where its name stands. */
 export interface YamlEntry {
   readonly keyPlace: Place;
   readonly value: YamlNode;
 }
 
+/** A list. */
 export interface YamlSequence {
   readonly kind: 'sequence';
   readonly place: Place;
   readonly items: readonly YamlNode[];
 }
 
+/** A text, number, flag or null. */
 export interface YamlScalar {
   readonly kind: 'scalar';
   readonly place: Place;
