@@ -40,7 +40,7 @@ export function isWithin(node: ProcessNode, above: ProcessNode): boolean {
 /** Bytes of program and arguments, as a state record has them at worst. */
 export function bytesOf(node: ProcessNode): number {
   let bytes = node.executable.length;
-  for (const argument of node.arguments ?? []) bytes += argument.length;
+  for (const argument of node.arguments ?? []) bytes += argument.length + 1;
   return bytes;
 }
 
