@@ -4,8 +4,8 @@
  *
  *   load RATE SECONDS QUIET_FILE ALERT_FILE ALERT_EVERY PROGRAM EXEC_EVERY
  *
- * RATE is in acts a second. Of every ALERT_EVERY acts one opens ALERT_FILE in the place of QUIET_FILE; of every
- * EXEC_EVERY one runs PROGRAM (0: none). Acts come in slices of a millisecond, since a sleep is no finer than that on a
+ * RATE is in acts a second. Of every ALERT_EVERY acts one opens ALERT_FILE in the place of QUIET_FILE; of the others every
+ * EXEC_EVERY-th runs PROGRAM (0: none). Acts come in slices of a millisecond, since a sleep is no finer than that on a
  * busy machine. Prints one JSON object: what was done and how long it took.
  */
 #define _GNU_SOURCE
@@ -74,12 +74,12 @@ int main(int count, char **values)
 			struct timespec pause = { 0, 1000000 };
 			nanosleep(&pause, NULL);
 		}
-		if (exec_every != 0 && act % exec_every == 0) {
-			run_once(values[6]);
-			execs++;
-		} else if (alert_every != 0 && act % alert_every == 0) {
+		if (alert_every != 0 && act % alert_every == 0) {
 			open_once(values[4]);
 			alerts++;
+		} else if (exec_every != 0 && act % exec_every == 0) {
+			run_once(values[6]);
+			execs++;
 		} else {
 			open_once(values[3]);
 			opens++;
