@@ -17,7 +17,7 @@ export function excerptOfContainer(batches: readonly RawEventBatch[], containerI
   for (const batch of batches) {
     const descriptors = batch.containers.filter((entry) => entry.kind === 'host' || entry.containerId === containerId);
     for (const { kind, cgroupId } of descriptors) if (kind !== 'host') cgroupIds.add(cgroupId);
-    waiting = [...waiting, ...descriptors.map(withoutHostName)];
+    waiting = [...waiting, ...descriptors.map(withoutItsName)];
     const excerpt = excerptOf(batch, cgroupIds, lastSequence);
     if (excerpt.events.length === 0) continue;
     excerpts.push({ ...excerpt, batch: excerpts.length + 1, containers: waiting });
@@ -110,7 +110,7 @@ function excerptOf(
   };
 }
 
-function withoutHostName(descriptor: ContainerDescriptor): ContainerDescriptor {
+function withoutItsName(descriptor: ContainerDescriptor): ContainerDescriptor {
   if (descriptor.kind !== 'host' || descriptor.host === null) return descriptor;
   const labels = Object.fromEntries(
     Object.entries(descriptor.labels).map(([key, value]) => [
@@ -122,6 +122,11 @@ function withoutHostName(descriptor: ContainerDescriptor): ContainerDescriptor {
     ...descriptor,
     name: descriptor.name === null ? null : recordedHostName,
     labels,
-    host: { ...descriptor.host, hostName: recordedHostName },
+    host: {
+      ...descriptor.host,
+      hostName: recordedHostName,
+      // The series, without what a vendor or a person has named their build.
+      kernelRelease: descriptor.host.kernelRelease.replace(/-.*$/u, ''),
+    },
   };
 }
