@@ -2,6 +2,7 @@ import test from 'ava';
 import { story } from '../../cli/demo/story.ts';
 import { PalisadeHome } from '../support/palisade-process.ts';
 
+// Serial: containers belong to the machine, so one `up` sees what the demo of another test does.
 const watching = /Watching this machine/u;
 
 interface AlertRow {
@@ -19,36 +20,39 @@ async function alertsOf(home: PalisadeHome): Promise<readonly AlertRow[]> {
     .map((line) => JSON.parse(line) as AlertRow);
 }
 
-test('the demo gives exactly the alerts of its story, on the terminal, in SQL, and after the end of `up`', async (t) => {
-  using home = new PalisadeHome();
-  const up = home.start(['up']);
-  await up.says(watching);
+test.serial(
+  'the demo gives exactly the alerts of its story, on the terminal, in SQL, and after the end of `up`',
+  async (t) => {
+    await using home = new PalisadeHome();
+    const up = home.start(['up']);
+    await up.says(watching);
 
-  const second = await home.run(['up']);
-  t.is(second.code, 75);
-  t.regex(second.errors, new RegExp(`process ${up.pid}\\b`, 'u'), 'a second one names the first one');
+    const second = await home.run(['up']);
+    t.is(second.code, 75);
+    t.regex(second.errors, new RegExp(`process ${up.pid}\\b`, 'u'), 'a second one names the first one');
 
-  const demo = await home.run(['demo']);
-  t.is(demo.code, 0, demo.output + demo.errors);
-  for (const { policy } of story) t.true(up.output.includes(policy) && demo.output.includes(policy), policy);
-  t.deepEqual(
-    (await alertsOf(home)).map((row) => row.policy_name),
-    story.map((step) => step.policy),
-  );
+    const demo = await home.run(['demo']);
+    t.is(demo.code, 0, demo.output + demo.errors);
+    for (const { policy } of story) t.true(up.output.includes(policy) && demo.output.includes(policy), policy);
+    t.deepEqual(
+      (await alertsOf(home)).map((row) => row.policy_name),
+      story.map((step) => step.policy),
+    );
 
-  up.kill('SIGTERM');
-  const startedMs = performance.now();
-  const ended = await up.ended;
-  t.is(ended.code, 0, ended.errors);
-  t.true(performance.now() - startedMs < 15_000);
+    up.kill('SIGTERM');
+    const startedMs = performance.now();
+    const ended = await up.ended;
+    t.is(ended.code, 0, ended.errors);
+    t.true(performance.now() - startedMs < 15_000);
 
-  const rows = await alertsOf(home);
-  t.is(rows.length, story.length, 'and after it has stopped');
-  t.is(new Set(rows.map((row) => row.id)).size, rows.length);
-});
+    const rows = await alertsOf(home);
+    t.is(rows.length, story.length, 'and after it has stopped');
+    t.is(new Set(rows.map((row) => row.id)).size, rows.length);
+  },
+);
 
-test('a kill -9 between two demos loses no alert and doubles none', async (t) => {
-  using home = new PalisadeHome();
+test.serial('a kill -9 between two demos loses no alert and doubles none', async (t) => {
+  await using home = new PalisadeHome();
   const first = home.start(['up']);
   await first.says(watching);
   t.is((await home.run(['demo'])).code, 0);
@@ -66,33 +70,36 @@ test('a kill -9 between two demos loses no alert and doubles none', async (t) =>
   t.is(new Set(rows.map((row) => row.id)).size, rows.length);
 });
 
-test('a demo without a running `up` says so, plays the recording, and does not pretend', async (t) => {
-  using home = new PalisadeHome();
+test.serial('a demo without a running `up` says so, plays the recording, and does not pretend', async (t) => {
+  await using home = new PalisadeHome();
   const { code, output } = await home.run(['demo']);
   t.is(code, 69);
   t.regex(output, /`palisade up` is not running/u);
   t.regex(output, /\[recording\]/u);
 });
 
-test('where the kernel cannot be watched `up` names what is missing and plays the recording to the same end', async (t) => {
-  using home = new PalisadeHome();
-  // The last flag counts: a folder that is on no BPF file system.
-  const up = home.start(['up', '--pin-directory', home.dataDirectory]);
-  await up.says(/The recording is over/u);
-  up.kill('SIGTERM');
-  const { code, output, errors } = await up.ended;
-  t.is(code, 0, errors);
-  t.regex(output, /can't be watched:\n.*is on no BPF file system: mount -t bpf bpf \/sys\/fs\/bpf\n/u);
-  for (const { policy } of story) t.true(output.includes(policy), policy);
-  t.is(output.split('[recording]').length - 1, story.length + 1, 'every alert is marked, and the mark is explained');
-  t.deepEqual(
-    (await alertsOf(home)).map((row) => row.policy_name),
-    story.map((step) => step.policy),
-  );
-});
+test.serial(
+  'where the kernel cannot be watched `up` names what is missing and plays the recording to the same end',
+  async (t) => {
+    await using home = new PalisadeHome();
+    // The last flag counts: a folder that is on no BPF file system.
+    const up = home.start(['up', '--pin-directory', home.dataDirectory]);
+    await up.says(/The recording is over/u);
+    up.kill('SIGTERM');
+    const { code, output, errors } = await up.ended;
+    t.is(code, 0, errors);
+    t.regex(output, /can't be watched:\n.*is on no BPF file system: mount -t bpf bpf \/sys\/fs\/bpf\n/u);
+    for (const { policy } of story) t.true(output.includes(policy), policy);
+    t.is(output.split('[recording]').length - 1, story.length + 1, 'every alert is marked, and the mark is explained');
+    t.deepEqual(
+      (await alertsOf(home)).map((row) => row.policy_name),
+      story.map((step) => step.policy),
+    );
+  },
+);
 
-test('the recording played on purpose is a success', async (t) => {
-  using home = new PalisadeHome();
+test.serial('the recording played on purpose is a success', async (t) => {
+  await using home = new PalisadeHome();
   const { code, output } = await home.run(['demo', '--recorded', '--json']);
   t.is(code, 0);
   const alerts = output.split('\n').filter((line) => line !== '');

@@ -14,21 +14,18 @@ export interface Outcome {
 }
 
 /** A data directory and pin directory of a test's own, removed at the end. */
-export class PalisadeHome implements Disposable {
+export class PalisadeHome implements AsyncDisposable {
+  readonly #started: PalisadeProcess[] = [];
   readonly dataDirectory = mkdtempSync(path.join(os.tmpdir(), 'palisade-test-'));
   readonly pinDirectory = path.join('/sys/fs/bpf', path.basename(this.dataDirectory));
 
   /** Starts `palisade` with this home. */
   start(arguments_: readonly string[]): PalisadeProcess {
     const [command = '', ...rest] = arguments_;
-    return new PalisadeProcess([
-      command,
-      '--data-directory',
-      this.dataDirectory,
-      '--pin-directory',
-      this.pinDirectory,
-      ...rest,
-    ]);
+    const settings = ['--data-directory', this.dataDirectory, '--pin-directory', this.pinDirectory];
+    const started = new PalisadeProcess([command, ...settings, ...rest]);
+    this.#started.push(started);
+    return started;
   }
 
   /** Runs `palisade` to its end. */
@@ -36,7 +33,10 @@ export class PalisadeHome implements Disposable {
     return this.start(arguments_).ended;
   }
 
-  [Symbol.dispose](): void {
+  /** Ends what a failed test left running. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const started of this.#started) started.kill('SIGKILL');
+    await Promise.all(this.#started.map((started) => started.ended));
     rmSync(this.dataDirectory, { recursive: true, force: true });
     rmSync(this.pinDirectory, { recursive: true, force: true });
   }
