@@ -27,8 +27,8 @@ constexpr std::size_t kPredecessorsMax = 8;
 /// Of one program's verifier log; only touched where a program is refused.
 constexpr std::size_t kLogBytes = 4u << 20;
 /// Maps that outlive a session. The others belong to it.
-constexpr std::array<const char*, 7> kSharedMaps = {
-    "containers", "container_paths", "container_layouts", "runtimes", "runtime_names", "belongings", "registered"};
+constexpr std::array<const char*, 7> kSharedMaps = {"containers",    "container_paths", "container_layouts", "runtimes",
+                                                    "runtime_names", "belongings",      "registered"};
 /// Of all processes in one scan: at some 500 bytes each, more than pid_max allows on a usual machine.
 constexpr std::size_t kScanBytesMax = 64u << 20;
 /// Programs that are run on demand, not attached.
@@ -50,6 +50,15 @@ void make_pin_directory(const std::filesystem::path& directory) {
   if (static_cast<unsigned long>(info.f_type) != BPF_FS_MAGIC)
     throw KernelError("pin maps in " + directory.string(), ENOTDIR, "",
                       directory.string() + " is not on a bpf file system");
+}
+
+/// Which program libbpf (1.1, libbpf.c, bpf_object_load_prog) says was refused; empty where none was.
+std::string refused_program(const std::string& messages) {
+  constexpr std::string_view before = "prog '";
+  const std::size_t failed = messages.find("': BPF program load failed");
+  if (failed == std::string::npos) return "";
+  const std::size_t start = messages.rfind(before, failed);
+  return start == std::string::npos ? "" : messages.substr(start + before.size(), failed - start - before.size());
 }
 
 std::uint32_t link_id(const bpf_link* link) {
@@ -157,18 +166,19 @@ void Monitor::load(const MonitorOptions& options) {
 
   // The verifier writes into a buffer of ours only where it refuses: libbpf then loads a second time with a log.
   std::vector<std::pair<bpf_program*, std::unique_ptr<char[]>>> logs;
-  bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, skeleton_->obj) {
-    logs.emplace_back(program, new char[kLogBytes]);
+  bpf_program* each = nullptr;
+  bpf_object__for_each_program(each, skeleton_->obj) {
+    logs.emplace_back(each, new char[kLogBytes]);
     logs.back().second[0] = '\0';
-    bpf_program__set_log_buf(program, logs.back().second.get(), kLogBytes);
+    bpf_program__set_log_buf(each, logs.back().second.get(), kLogBytes);
   }
   if (const int result = monitor_bpf__load(skeleton_.get()); result != 0) {
-    for (const auto& [refused, log] : logs) {
-      if (log[0] == '\0') continue;
-      const std::string name = bpf_program__name(refused);
-      throw KernelError("load the program " + name + " (" + bpf_program__section_name(refused) + ")", -result, name,
-                        log.get());
+    const std::string refused = refused_program(messages.text());
+    for (const auto& [program, log] : logs) {
+      if (refused != bpf_program__name(program)) continue;
+      // A refusal before the verifier has begun leaves no log: then libbpf's own words are what there is.
+      throw KernelError("load the program " + refused + " (" + bpf_program__section_name(program) + ")", -result,
+                        refused, log[0] != '\0' ? log.get() : messages.text());
     }
     throw KernelError("load the monitor object", -result, "", messages.text());
   }

@@ -30,23 +30,34 @@ kernelTest('the layout that TypeScript reads events by is what the object’s BT
   t.is(result.status, 0, result.stderr);
 });
 
-kernelTest('a monitor without privileges is refused with the remedy', (t) => {
+/** What openMonitor throws in a process started by setpriv with these arguments. */
+function refusal(
+  pinDirectory: string,
+  ...privileges: readonly string[]
+): { readonly code: string; readonly program: string; readonly message: string } {
   const script = `
     import { openMonitor } from ${JSON.stringify(join(root, 'dist/native/monitor.js'))};
     try {
-      openMonitor({ pinDirectory: '/sys/fs/bpf/palisade-nobody', ringBytes: 4096, hierarchy: 'v2' });
-    } catch (error) {
-      console.log(JSON.stringify({ code: error.code, message: error.message }));
+      openMonitor({ pinDirectory: ${JSON.stringify(pinDirectory)}, ringBytes: 4096, hierarchy: 'v2' });
+    } catch ({ code, program, message }) {
+      console.log(JSON.stringify({ code, program, message }));
     }`;
-  const result = spawnSync(
-    'setpriv',
-    ['--reuid=65534', '--clear-groups', process.execPath, '--input-type=module', '-e', script],
-    {
-      encoding: 'utf8',
-      cwd: '/',
-    },
-  );
-  const { code, message } = JSON.parse(result.stdout) as { readonly code: string; readonly message: string };
+  const args = [...privileges, process.execPath, '--input-type=module', '-e', script];
+  const { stdout } = spawnSync('setpriv', args, { encoding: 'utf8', cwd: '/' });
+  return JSON.parse(stdout) as ReturnType<typeof refusal>;
+}
+
+kernelTest('a monitor without privileges is refused with the remedy', (t) => {
+  const { code, message } = refusal('/sys/fs/bpf/palisade-nobody', '--reuid=65534', '--clear-groups');
   t.is(code, 'KERNEL_REFUSED');
   t.regex(message, /Run it as root/);
+});
+
+kernelTest('a program that the kernel refuses is named, with what it hooks and the remedy', (t) => {
+  // May make maps (CAP_BPF), may not trace (CAP_PERFMON).
+  const { code, program, message } = refusal(pinDirectory(t), '--bounding-set=-perfmon,-sys_admin');
+  t.is(code, 'KERNEL_REFUSED');
+  t.regex(program, /^[a-z_]+$/);
+  t.true(message.startsWith(`Could not load the program ${program} (tp_btf/`), message);
+  t.regex(message, /Operation not permitted.*Run it as root, or with CAP_BPF, CAP_PERFMON/);
 });
