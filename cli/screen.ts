@@ -8,6 +8,9 @@ import { Terminal } from './terminal.ts';
 /** How often a status line is written where it can't be redrawn. */
 const plainStatusEveryMs = 30_000;
 
+/** The width that terminals have had since punched cards. */
+const columnsWhereUnknown = 80;
+
 /** Where a command shows things: text for people, alerts as asked for. */
 export interface Screen {
   readonly terminal: Terminal;
@@ -25,7 +28,8 @@ export function createScreen({ json }: { readonly json: boolean }): Screen {
   const terminal = new Terminal({
     output,
     isTerminal: output.isTTY,
-    columns: () => output.columns,
+    // A pseudo-terminal that nobody has given a size has 0 columns.
+    columns: () => (output.columns > 0 ? output.columns : columnsWhereUnknown),
     plainStatusEveryMs,
   });
   const palette = paletteFor(output.isTTY, process.env);
