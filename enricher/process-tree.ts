@@ -229,7 +229,8 @@ export class ProcessTree {
     const node: ProcessNode = {
       hostPid,
       startTimeNs,
-      parentHostPid: unknownParent,
+      // Init and kthreadd are the kernel's own children: nobody has to tell.
+      parentHostPid: hostPid === 1 || hostPid === 2 ? noParent : unknownParent,
       parentStartTimeNs: 0n,
       parent: undefined,
       executable: new Uint8Array(like.executable),

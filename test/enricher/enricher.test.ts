@@ -104,6 +104,13 @@ test('an ancestry that begins at a process that nothing told of says that it is 
   t.is(ancestryOf(enriched[0], -1), '/usr/bin/unseen < …');
 });
 
+test('an ancestry that reaches pid 1 is complete, also where only its children told of it', (t) => {
+  const node = new TestNode();
+  const init = node.process({ hostPid: 1, executable: '/sbin/init' });
+  node.open(node.process({ parent: init }), '/etc/hosts');
+  t.is(ancestryOf(feed([node.batch()]).enriched[0], -1), '/sbin/init');
+});
+
 test('a pid that is used again is another process', (t) => {
   const node = new TestNode();
   const init = node.process({ hostPid: 1, executable: '/sbin/init' });
