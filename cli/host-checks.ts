@@ -26,8 +26,9 @@ function check(name: string, holds: boolean, there: string, missing: string): Ho
 }
 
 function checkPlatform(): HostCheck {
-  const holds = process.platform === 'linux';
-  return check('Linux', holds, os.machine(), `This is ${process.platform}; eBPF is Linux's.`);
+  const holds = process.platform === 'linux' && process.arch === 'x64';
+  const missing = `This is ${process.platform} on ${process.arch}; the eBPF programs are for Linux on x86-64 so far.`;
+  return check('platform', holds, `${process.platform} ${os.machine()}`, missing);
 }
 
 function checkRoot(): HostCheck {

@@ -195,7 +195,10 @@ async function installNpmPackages() {
 
 /** BPF objects and addon. Where tools are missing the rest goes on without: the recording needs none of it. */
 async function buildNative() {
-  if (!existsSync(path.join(root, 'native/build.ts'))) return true;
+  if (process.arch !== 'x64') {
+    say(`  The eBPF programs are for x86-64 so far; on ${process.arch} Palisade runs on its recording.`);
+    return true;
+  }
   const missing = systemPackages.filter((entry) => entry.for === 'native' && !isInstalled(entry));
   if (missing.length > 0) return true;
   const stamp = `${fingerprint(['bpf', 'native', 'package-lock.json'], ['native/build'])} ${process.arch}`;

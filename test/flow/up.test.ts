@@ -1,5 +1,8 @@
 import test from 'ava';
+import { globSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { story } from '../../cli/demo/story.ts';
+import { packageRoot } from '../../cli/package-root.ts';
 import { PalisadeHome } from '../support/palisade-process.ts';
 
 // Serial: containers belong to the machine, so one `up` sees what the demo of another test does.
@@ -20,6 +23,13 @@ async function alertsOf(home: PalisadeHome): Promise<readonly AlertRow[]> {
     .map((line) => JSON.parse(line) as AlertRow);
 }
 
+/** What the documents tell people to ask. */
+function queriesOfTheDocuments(): readonly string[] {
+  const pages = globSync(['README.md', 'docs/*.md', 'cli/README.md', 'sink/README.md'], { cwd: packageRoot() });
+  const texts = pages.map((page) => readFileSync(path.join(packageRoot(), page), 'utf8'));
+  return texts.flatMap((text) => [...text.matchAll(/palisade sql "([^"…]+)"/gu)].map(([, query = '']) => query));
+}
+
 test.serial(
   'the demo gives exactly the alerts of its story, on the terminal, in SQL, and after the end of `up`',
   async (t) => {
@@ -38,6 +48,11 @@ test.serial(
       (await alertsOf(home)).map((row) => row.policy_name),
       story.map((step) => step.policy),
     );
+
+    for (const query of queriesOfTheDocuments()) {
+      const { code, errors } = await home.run(['sql', query]);
+      t.is(code, 0, `${query}: ${errors}`);
+    }
 
     up.kill('SIGTERM');
     const startedMs = performance.now();
