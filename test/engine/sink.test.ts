@@ -7,7 +7,7 @@ import { createLogger } from '../../runtime/logger.ts';
 import { Metrics } from '../../runtime/metrics.ts';
 import { textOf } from '../../runtime/printable.ts';
 import type { Alert, Coverage } from '../../schemas/generated.ts';
-import { alertRow, coverageRow } from '../../sink/alert-row.ts';
+import { RowWriter } from '../../sink/alert-row.ts';
 import { alertsSink, coverageSink, maxRowsPerInsert } from '../../sink/clickhouse.ts';
 import { migrate } from '../../sink/migrate.ts';
 import { SinkError } from '../../sink/sink-error.ts';
@@ -66,7 +66,7 @@ test.serial(
   async (t) => {
     await using engine = await startTestEngine();
     const columns = await rowsOf<{ readonly name: string }>(engine.owner, 'DESCRIBE alerts_stored');
-    const expected = Object.keys(alertRow(sampleAlert()));
+    const expected = Object.keys(new RowWriter().alert(sampleAlert()));
     t.deepEqual(
       columns
         .map(({ name }) => name)
@@ -80,7 +80,7 @@ test.serial(
         .map(({ name }) => name)
         .filter((name) => name !== 'from_time' && name !== 'to_time')
         .sort(),
-      Object.keys(coverageRow(coverage, { partition: 0, offset: 0 })).sort(),
+      Object.keys(new RowWriter().coverage(coverage, { partition: 0, offset: 0 })).sort(),
     );
   },
 );
