@@ -5,7 +5,7 @@ import { dataLayout } from './data-directory.ts';
 import { missingForContainer } from './demo/container.ts';
 import { engineRunsAs } from './engine.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
-import { cgroupLayout, checkHost } from './host-checks.ts';
+import { checkHost } from './host-checks.ts';
 import { engineUser, madeInSystem } from './made-in-system.ts';
 
 export interface DoctorOptions {
@@ -23,17 +23,15 @@ export function doctor(config: Config, options: DoctorOptions): ExitCode {
   if (options.json) {
     const report = {
       live,
-      cgroupLayout: cgroupLayout(),
       host,
       demo: { possible: missing.length === 0, missing },
+      engine,
       made,
     };
     options.write(`${JSON.stringify(report)}\n`);
   } else {
     const lines = host.map((check) => `  ${check.holds ? 'yes' : 'NO '}  ${check.name.padEnd(16)} ${check.detail}`);
-    options.write(
-      `Watching this machine's kernel:\n${lines.join('\n')}\n       ${'cgroups'.padEnd(16)} ${cgroupLayout()}\n`,
-    );
+    options.write(`Watching this machine's kernel:\n${lines.join('\n')}\n`);
     options.write(
       live ? '  `palisade up` watches the kernel.\n' : '  `palisade up` runs on the bundled recording instead.\n',
     );

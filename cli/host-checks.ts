@@ -1,6 +1,8 @@
-import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { decidingHierarchy } from '../collector/cgroup-hierarchy.ts';
+import { PalisadeError } from '../runtime/errors.ts';
 import { packageRoot } from './package-root.ts';
 
 /** BPF_FS_MAGIC, include/uapi/linux/magic.h. */
@@ -18,7 +20,15 @@ export interface HostCheck {
 
 /** Everything that watching the kernel needs, in the order in which a person would put it right. Changes nothing. */
 export function checkHost(pinDirectory: string): readonly HostCheck[] {
-  return [checkPlatform(), checkRoot(), checkKernel(), checkBtf(), checkPinDirectory(pinDirectory), checkAddon()];
+  return [
+    checkPlatform(),
+    checkRoot(),
+    checkKernel(),
+    checkBtf(),
+    checkPinDirectory(pinDirectory),
+    checkCgroups(),
+    checkAddon(),
+  ];
 }
 
 function check(name: string, holds: boolean, there: string, missing: string): HostCheck {
@@ -65,11 +75,12 @@ function checkAddon(): HostCheck {
   return check('native addon', existsSync(file), file, 'The addon is not built: `npm run setup` says what it lacks.');
 }
 
-/** v1, v2 or hybrid, as systemd names the layouts of /sys/fs/cgroup. */
-export function cgroupLayout(): string {
-  const mounts = readFileSync('/proc/mounts', 'utf8');
-  const v1 = / cgroup [^\n]*\bpids\b/u.test(mounts);
-  const v2 = /^\S+ \S+ cgroup2 /mu.test(mounts);
-  if (v1 && v2) return 'hybrid';
-  return v2 ? 'v2' : v1 ? 'v1' : 'none';
+/** The collector's own choice of the hierarchy that tells containers apart; it says what to mount where there is none. */
+function checkCgroups(): HostCheck {
+  try {
+    return check('cgroups', true, decidingHierarchy().layout, '');
+  } catch (error) {
+    if (!(error instanceof PalisadeError)) throw error;
+    return check('cgroups', false, '', error.message);
+  }
 }
