@@ -146,4 +146,9 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 something is missing or not running, 
 130 stopped at once. More in docs/cli.md.
 `;
 
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // Whoever read has enough (`… | head`): nothing is lost by going, since what is stored is stored before it is shown.
+  if (error.code === 'EPIPE') process.exit(exitCodes.done);
+  throw error;
+});
 process.exitCode = await main(process.argv.slice(2));

@@ -86,3 +86,9 @@ test('removing the data removes the folder where nothing else is in it', async (
   t.true(await removeData(dataLayout(folder)));
   t.false(existsSync(folder));
 });
+
+test('a reader that has seen enough is no error', (t) => {
+  const main = path.join(packageRoot(), 'dist/cli/main.js');
+  const { stderr } = spawnSync('sh', ['-c', '"$0" "$1" doctor | true', process.execPath, main], { encoding: 'utf8' });
+  t.is(stderr, '');
+});
