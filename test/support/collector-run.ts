@@ -63,10 +63,13 @@ export class CollectorRun implements AsyncDisposable {
 
   /** Waits until `get` gives something. */
   async until<Value>(get: () => Value | undefined, what: string): Promise<Value> {
-    for (const end = performance.now() + arrivalMs; performance.now() < end; await sleep(10)) {
+    const end = performance.now() + arrivalMs;
+    while (performance.now() < end) {
       const value = get();
       if (value !== undefined) return value;
+      // A collector that failed says why.
       await Promise.race([this.#done, sleep(1)]);
+      await sleep(10);
     }
     throw new Error(`${what} did not arrive in ${arrivalMs} ms; ${this.events.length} events did`);
   }
