@@ -40,16 +40,25 @@ std::uint64_t boot_time_ns() {
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-/// Makes the directory where it is missing, below a bpf file system.
+/// Makes the directory where it is missing, below a bpf file system. The root of one is writable for everybody (1777),
+/// and maps are believed: so the directory must be ours, and nobody else's to write.
 void make_pin_directory(const std::filesystem::path& directory) {
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  struct statfs info {};
-  if (error || statfs(directory.c_str(), &info) != 0)
-    throw KernelError("make the pin directory " + directory.string(), error ? error.value() : errno);
-  if (static_cast<unsigned long>(info.f_type) != BPF_FS_MAGIC)
+  std::filesystem::path present = directory;
+  while (!std::filesystem::exists(present)) present = present.parent_path();
+  struct statfs file_system {};
+  if (statfs(present.c_str(), &file_system) != 0) throw KernelError("look at " + present.string(), errno);
+  if (static_cast<unsigned long>(file_system.f_type) != BPF_FS_MAGIC)
     throw KernelError("pin maps in " + directory.string(), ENOTDIR, "",
-                      directory.string() + " is not on a bpf file system");
+                      present.string() + " is not on a bpf file system");
+  std::error_code error;
+  std::filesystem::create_directories(directory.parent_path(), error);
+  if (error || (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST))
+    throw KernelError("make the pin directory " + directory.string(), error ? error.value() : errno);
+  struct stat made {};
+  if (lstat(directory.c_str(), &made) != 0) throw KernelError("look at " + directory.string(), errno);
+  if (!S_ISDIR(made.st_mode) || made.st_uid != geteuid() || (made.st_mode & 022) != 0)
+    throw KernelError("trust the pin directory " + directory.string(), EPERM, "", "",
+                      "It belongs to another user, or others may write into it: remove it, or choose another.");
 }
 
 /// Which program libbpf (1.1, libbpf.c, bpf_object_load_prog) says was refused; empty where none was.

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import test, { type ExecutionContext } from 'ava';
@@ -199,10 +199,22 @@ kernelTest('pins of another version are discarded, and it is said which and why'
   await monitor.close();
 });
 
+kernelTest('a pin directory of another user, or one that others may write, is not trusted', (t) => {
+  const directory = pinDirectory(t);
+  // The root of a bpf file system is for everybody, so anybody may be there first.
+  mkdirSync(directory, { mode: 0o700 });
+  chownSync(directory, 65534, 65534);
+  t.throws(() => open(directory), { instanceOf: KernelError, message: /belongs to another user/ });
+  chownSync(directory, 0, 0);
+  chmodSync(directory, 0o777);
+  t.throws(() => open(directory), { instanceOf: KernelError, message: /others may write/ });
+});
+
 kernelTest('a directory that is not on a bpf file system is refused with the command that helps', (t) => {
   const error = t.throws(() => open('/tmp/palisade-not-bpf'), { instanceOf: KernelError });
   t.is(error.code, 'KERNEL_REFUSED');
   t.regex(error.message, /is not on a bpf file system.*mount -t bpf bpf \/sys\/fs\/bpf/);
+  t.false(existsSync('/tmp/palisade-not-bpf'));
 });
 
 for (const { title, options } of [
