@@ -29,21 +29,63 @@ static __always_inline long read_link(struct dentry_link *link, struct dentry *d
 }
 
 /*
+ * One step of the walk towards the root: a component, or a mount crossed. Returns 0 where the walk goes on. A global
+ * function with its state in memory, so that the verifier goes through it once, and not 200 times.
+ */
+__noinline int walk_step(struct walk *walk)
+{
+	struct dentry *dentry, *parent;
+	struct mount *mount, *parent_mount;
+	struct dentry_link link;
+	__u32 length, start;
+
+	if (!walk)
+		return 1;
+	dentry = (struct dentry *)walk->dentry;
+	mount = (struct mount *)walk->mount;
+	if (!dentry || (walk->dentry == walk->root_dentry && walk->mount == walk->root_mount)) {
+		walk->truncated = 0;
+		return 1;
+	}
+	if (COUNTED(read_link(&link, dentry)))
+		return 1;
+	parent = link.parent;
+	if (walk->dentry == walk->mount_root || dentry == parent) {
+		parent_mount = BPF_CORE_READ(mount, mnt_parent);
+		if (walk->dentry != walk->mount_root || parent_mount == mount || !parent_mount) {
+			/* Root of everything, of a mount that was taken away, or of what no mount shows. */
+			walk->truncated = 0;
+			return 1;
+		}
+		walk->dentry = (__u64)BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->mount = (__u64)parent_mount;
+		walk->mount_root = (__u64)BPF_CORE_READ(parent_mount, mnt.mnt_root);
+		return 0;
+	}
+	length = (__u32)(link.hash_and_length >> 32) & 255; /* NAME_MAX */
+	start = walk->start;
+	if (length + 1 > start)
+		return 1;
+	start -= length + 1;
+	walk->bytes[start & (PALISADE_PATH_MAX - 1)] = '/';
+	if (COUNTED(bpf_probe_read_kernel(&walk->bytes[(start & (PALISADE_PATH_MAX - 1)) + 1], length, link.name)))
+		return 1;
+	walk->start = start;
+	walk->dentry = (__u64)parent;
+	return 0;
+}
+
+/*
  * Walks from walk->dentry in walk->mount towards the root, adding components in front of those already there:
  *
  *   bytes: [ free ........ | /usr/bin/dash ]
  *                          ^ start         ^ PALISADE_PATH_MAX
  *
- * Ends at the root given, or at the root of the outermost mount. A global function: verified once, whatever the number
- * of calls. State stays in memory, so that the verifier sees the same unknown values in each turn. Returns the bytes.
+ * Ends at the root given, or at the root of the outermost mount. Returns the bytes.
  */
 __noinline int walk_path(struct walk *walk)
 {
-	struct dentry *mount_root, *dentry, *parent;
-	struct mount *mount, *parent_mount;
-	struct dentry_link link;
-	__u32 length, start;
-	long result = 0;
+	struct mount *mount;
 	int level;
 
 	if (!walk)
@@ -51,43 +93,11 @@ __noinline int walk_path(struct walk *walk)
 	walk->start = PALISADE_PATH_MAX;
 	walk->truncated = 1;
 	mount = (struct mount *)walk->mount;
-	mount_root = BPF_CORE_READ(mount, mnt.mnt_root);
+	walk->mount_root = (__u64)BPF_CORE_READ(mount, mnt.mnt_root);
 	for (level = 0; level < PALISADE_PATH_LEVELS; level++) {
-		dentry = (struct dentry *)walk->dentry;
-		mount = (struct mount *)walk->mount;
-		if (!dentry || (walk->dentry == walk->root_dentry && walk->mount == walk->root_mount)) {
-			walk->truncated = 0;
+		if (walk_step(walk))
 			break;
-		}
-		result = read_link(&link, dentry);
-		if (result)
-			break;
-		parent = link.parent;
-		if (dentry == mount_root || dentry == parent) {
-			parent_mount = BPF_CORE_READ(mount, mnt_parent);
-			if (dentry != mount_root || parent_mount == mount || !parent_mount) {
-				/* Root of everything, of a mount that was taken away, or of what no mount shows. */
-				walk->truncated = 0;
-				break;
-			}
-			walk->dentry = (__u64)BPF_CORE_READ(mount, mnt_mountpoint);
-			walk->mount = (__u64)parent_mount;
-			mount_root = BPF_CORE_READ(parent_mount, mnt.mnt_root);
-			continue;
-		}
-		length = (__u32)(link.hash_and_length >> 32) & 255; /* NAME_MAX */
-		start = walk->start;
-		if (length + 1 > start)
-			break;
-		start -= length + 1;
-		walk->bytes[start & (PALISADE_PATH_MAX - 1)] = '/';
-		result = bpf_probe_read_kernel(&walk->bytes[(start & (PALISADE_PATH_MAX - 1)) + 1], length, link.name);
-		if (result)
-			break;
-		walk->start = start;
-		walk->dentry = (__u64)parent;
 	}
-	COUNTED(result); /* Outside of the loop: the verifier goes through it once. */
 	if (walk->start == PALISADE_PATH_MAX && !walk->truncated) {
 		walk->start = PALISADE_PATH_MAX - 1;
 		walk->bytes[PALISADE_PATH_MAX - 1] = '/';

@@ -24,14 +24,18 @@ struct walk {
 	__u64 mount;
 	__u64 root_dentry;
 	__u64 root_mount;
-	__u32 start; /* bytes[start] is the first byte of what is known */
+	__u64 mount_root; /* the dentry at which walk->mount begins */
+	__u32 start;	  /* bytes[start] is the first byte of what is known */
 	__u32 truncated;
 	char bytes[PALISADE_PATH_MAX + 256]; /* a masked start plus a component's 255 bytes stays inside */
 };
 
 struct scratch {
 	__u64 busy;
-	__u64 used; /* bytes of strings */
+	__u64 used;	       /* bytes of strings */
+	__u64 argument;	       /* exec that failed: where the next pointer of argv is */
+	__u64 argument_bytes;  /* of such a pointer */
+	__u64 arguments_start; /* what `used` was before the first */
 	struct walk walk;
 	struct palisade_event event;
 	char strings[STRINGS_BYTES + STRING_MAX]; /* directly behind the event: one piece for the ring */

@@ -74,12 +74,11 @@ static __always_inline long visible_result(long result)
 	return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK ? -EINTR : result;
 }
 
-/* The number of the call in the 64-bit table. */
-static __always_inline __s32 syscall_number(struct pt_regs *regs, bool compat)
+/* The number in the 64-bit table of a call of the 32-bit one; -1: not in our tables. A global function, so that the
+ * verifier takes the result for any number, and does not go through the whole program once for each. */
+__noinline int twin_of_compat(__u64 number)
 {
-	if (!compat)
-		return regs->orig_ax;
-	switch (regs->orig_ax) {
+	switch (number) {
 	case NR32_OPEN:
 		return NR_OPEN;
 	case NR32_CREAT:
@@ -97,6 +96,12 @@ static __always_inline __s32 syscall_number(struct pt_regs *regs, bool compat)
 	default:
 		return -1;
 	}
+}
+
+/* The number of the call in the 64-bit table. */
+static __always_inline __s32 syscall_number(struct pt_regs *regs, bool compat)
+{
+	return compat ? twin_of_compat(regs->orig_ax) : (__s32)regs->orig_ax;
 }
 
 #endif

@@ -240,33 +240,48 @@ out:
 
 #define ARGUMENTS_COUNT_MAX 64
 
+/* Adds the argument that scratch->argument points to, and moves on. Returns 0 where there may be another. A global
+ * function, as walk_step(): the verifier goes through it once. */
+__noinline int add_typed_argument(struct scratch *scratch)
+{
+	__u64 text = 0;
+	long bytes;
+
+	if (!scratch)
+		return 1;
+	if (COUNTED(bpf_probe_read_user(&text, scratch->argument_bytes == 4 ? 4 : 8, (void *)scratch->argument)))
+		return 1;
+	if (!text) {
+		scratch->argument = 0; /* The end: all are there. */
+		return 1;
+	}
+	scratch->argument += scratch->argument_bytes;
+	if (scratch->used - scratch->arguments_start > PALISADE_ARGUMENTS_MAX - PALISADE_PATH_MAX)
+		return 1; /* It might not fit. */
+	bytes = COUNTED(bpf_probe_read_user_str(next_string(scratch), PALISADE_PATH_MAX, (void *)text));
+	if (bytes <= 0)
+		return 1;
+	scratch->used += bytes;
+	return bytes == PALISADE_PATH_MAX;
+}
+
 /* argv of a call: pointers to text. */
 static __always_inline void add_typed_arguments(struct scratch *scratch, __u64 arguments, bool compat)
 {
-	__u64 argument = 0, used = scratch->used;
-	__u32 width = compat ? 4 : 8;
-	long bytes = 0;
 	int place;
 
+	if (!arguments) /* Linux takes it for no arguments. */
+		return;
+	scratch->argument = arguments;
+	scratch->argument_bytes = compat ? 4 : 8;
+	scratch->arguments_start = scratch->used;
 	for (place = 0; place < ARGUMENTS_COUNT_MAX; place++) {
-		argument = 0;
-		bytes = bpf_probe_read_user(&argument, width, (void *)(arguments + place * width));
-		if (bytes || !argument)
+		if (add_typed_argument(scratch))
 			break;
-		if (scratch->used - used > PALISADE_ARGUMENTS_MAX - PALISADE_PATH_MAX)
-			break; /* The next one might not fit. */
-		bytes = bpf_probe_read_user_str(next_string(scratch), PALISADE_PATH_MAX, (void *)argument);
-		if (bytes <= 0)
-			break;
-		scratch->used += bytes;
-		if (bytes == PALISADE_PATH_MAX)
-			break;
-		argument = 0;
 	}
-	COUNTED(bytes); /* Outside of the loop: the verifier goes through it once. */
-	if (argument)
+	if (scratch->argument)
 		scratch->event.truncated |= 1 << PALISADE_STRING_ARGUMENTS;
-	scratch->event.lengths[PALISADE_STRING_ARGUMENTS] = scratch->used - used;
+	scratch->event.lengths[PALISADE_STRING_ARGUMENTS] = scratch->used - scratch->arguments_start;
 }
 
 SEC("tp_btf/sys_exit")
