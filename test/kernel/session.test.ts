@@ -211,10 +211,11 @@ kernelTest('a pin directory of another user, or one that others may write, is no
 });
 
 kernelTest('a directory that is not on a bpf file system is refused with the command that helps', (t) => {
-  const error = t.throws(() => open('/tmp/palisade-not-bpf'), { instanceOf: KernelError });
+  const directory = `/tmp/palisade-not-bpf-${process.pid}`;
+  const error = t.throws(() => open(directory), { instanceOf: KernelError });
   t.is(error.code, 'KERNEL_REFUSED');
   t.regex(error.message, /is not on a bpf file system.*mount -t bpf bpf \/sys\/fs\/bpf/);
-  t.false(existsSync('/tmp/palisade-not-bpf'));
+  t.false(existsSync(directory));
 });
 
 for (const { title, options } of [
