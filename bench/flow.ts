@@ -119,7 +119,7 @@ async function measureLatency(report: Report, load: Load, rate: number): Promise
         latencies.terminal.push(nowMs() - parseMicroseconds(updated));
     },
   });
-  const client = await readerOf(up);
+  const client = readerOf(up);
   const stop = new AbortController();
   const tail = tailAlerts(up, latencies, stop.signal);
   const emptySelect = await timeEmptySelect(client);
@@ -161,7 +161,7 @@ async function measureLossless(report: Report, load: Load): Promise<void> {
     report.progress(`flow: is anything dropped at ${rate} acts/s? …`);
     const alone = await runLoad(load, rate, 1);
     await using up = await RunningUp.start({ policies: load.policies, onAlertLine: () => undefined });
-    const client = await readerOf(up);
+    const client = readerOf(up);
     const result = await runLoad(load, rate, lossSeconds);
     await delay(settleMs);
     const { dropped } = await coverageOf(client);
@@ -181,8 +181,8 @@ async function measureLossless(report: Report, load: Load): Promise<void> {
   });
 }
 
-async function readerOf(up: RunningUp): Promise<ClickHouseClient> {
-  const address = await findEngineAddress(up.dataDirectory);
+function readerOf(up: RunningUp): ClickHouseClient {
+  const address = findEngineAddress(up.dataDirectory);
   if (address === undefined) throw new Error('palisade up has no engine');
   return connectClickHouse(address);
 }

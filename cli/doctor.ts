@@ -1,5 +1,6 @@
+import { findEngineAddress } from '../sink/engine-address.ts';
 import { engineLockHolder } from '../sink/engine-directory.ts';
-import { confinement } from '../sink/engine/privileges.ts';
+import { privilegesOf } from '../sink/engine/privileges.ts';
 import type { Config } from './config.ts';
 import { dataLayout } from './data-directory.ts';
 import { missingForContainer } from './demo/container.ts';
@@ -54,7 +55,8 @@ function engineReport(config: Config): string {
     if (process.getuid?.() !== 0) return 'not running; it runs as the user who starts it.';
     return `not running; IT WOULD RUN AS ROOT, since there is no user ${engineUser}: \`npm run setup\` makes it.`;
   }
-  const { uid, capabilities, noNewPrivileges } = confinement(pid);
+  const { uid, capabilities, noNewPrivileges } = privilegesOf(pid);
   const powers = `${capabilities ? 'WITH' : 'without'} capabilities, ${noNewPrivileges ? 'and can gain none' : 'BUT COULD GAIN SOME'}`;
-  return `running as uid ${uid} (pid ${pid}), ${powers}.`;
+  const landlock = findEngineAddress(config.dataDirectory)?.landlock === true ? 'confined' : 'NOT CONFINED';
+  return `running as uid ${uid} (pid ${pid}), ${powers}; ${landlock} to its data by Landlock.`;
 }

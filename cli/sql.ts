@@ -40,7 +40,7 @@ const tableFormat: DataFormat = 'JSONCompactEachRowWithNames';
  * after it. Throws QueryError where the query was not run, EngineError and SinkError where there is nothing to run it.
  */
 export async function runSql(options: SqlOptions): Promise<ExitCode> {
-  const running = await findEngineAddress(options.dataDirectory);
+  const running = findEngineAddress(options.dataDirectory);
   if (running !== undefined) {
     await runOn(running, options);
     return exitCodes.done;

@@ -14,12 +14,13 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const build = join(root, 'native/build');
 const objectFile = join(build, 'monitor.bpf.o');
 const addonFile = join(build, 'palisade.node');
+const confineFile = join(build, 'confine');
 const stampFile = join(build, 'inputs.sha256');
 
 /** What is needed, how its presence shows, and the Debian package that has it. */
@@ -96,7 +97,8 @@ function nodeGyp(): string {
 }
 
 const wanted = fingerprint();
-const built = existsSync(stampFile) && existsSync(addonFile) ? readFileSync(stampFile, 'utf8') : '';
+const built =
+  existsSync(stampFile) && existsSync(addonFile) && existsSync(confineFile) ? readFileSync(stampFile, 'utf8') : '';
 if (built !== wanted) {
   const missing = needs.filter((need) => !need.found());
   if (missing.length > 0) {
@@ -108,7 +110,10 @@ if (built !== wanted) {
   mkdirSync(build, { recursive: true });
   buildObject();
   buildAddon();
-  copyFileSync(join(build, 'Release/palisade.node'), `${addonFile}.new`);
-  renameSync(`${addonFile}.new`, addonFile); // A process that has the old one loaded keeps it.
+  // Renamed into place: a process that has the old one loaded keeps it.
+  for (const file of [addonFile, confineFile]) {
+    copyFileSync(join(build, 'Release', basename(file)), `${file}.new`);
+    renameSync(`${file}.new`, file);
+  }
   writeFileSync(stampFile, wanted);
 }

@@ -75,7 +75,7 @@ export async function startEmbeddedClickHouse(options: EmbeddedClickHouseOptions
     const first = await startWhenFree(start, options.lockTimeoutMs ?? defaultLockTimeoutMs);
     const url = `http://127.0.0.1:${gate.port}`;
     const engine = new SupervisedEngine(first, gate, () => startEngineProcess(start), options);
-    await publishEngineAddress(options.dataDirectory, { url, readerToken });
+    await publishEngineAddress(options.dataDirectory, { url, readerToken, landlock: first.confinement.landlock });
     return {
       owner: { url, user: 'palisade', token },
       reader: { url, user: 'reader', token: readerToken },

@@ -1,4 +1,4 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { ClickHouseAddress } from './clickhouse-client.ts';
@@ -10,6 +10,8 @@ export interface EngineAddress extends ClickHouseAddress {
   readonly ownerPid: number;
   /** Its start time in clock ticks since boot (proc_pid_stat(5), field 22): a pid is given out again, both never. */
   readonly ownerStartTicks: string;
+  /** Whether Landlock holds of the engine, as it found when it started: from outside this can't be seen. */
+  readonly landlock: boolean;
 }
 
 function addressFile(dataDirectory: string): string {
@@ -19,7 +21,7 @@ function addressFile(dataDirectory: string): string {
 /** Writes it, readable by this user alone, all at once. */
 export async function publishEngineAddress(
   dataDirectory: string,
-  address: { readonly url: string; readonly readerToken: string },
+  address: { readonly url: string; readonly readerToken: string; readonly landlock: boolean },
 ): Promise<void> {
   const content: EngineAddress = {
     url: address.url,
@@ -27,6 +29,7 @@ export async function publishEngineAddress(
     token: address.readerToken,
     ownerPid: process.pid,
     ownerStartTicks: startTicks(process.pid) ?? '',
+    landlock: address.landlock,
   };
   const temporary = `${addressFile(dataDirectory)}.${process.pid}`;
   await rm(temporary, { force: true });
@@ -42,10 +45,10 @@ export async function withdrawEngineAddress(dataDirectory: string): Promise<void
  * The engine that is running on a data directory; `undefined` where none is. A file that a killed process left behind
  * does not count: whoever has its port by now must not be given the token.
  */
-export async function findEngineAddress(dataDirectory: string): Promise<EngineAddress | undefined> {
+export function findEngineAddress(dataDirectory: string): EngineAddress | undefined {
   let text: string;
   try {
-    text = await readFile(addressFile(dataDirectory), 'utf8');
+    text = readFileSync(addressFile(dataDirectory), 'utf8');
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
@@ -65,7 +68,8 @@ function isEngineAddress(value: unknown): value is EngineAddress {
     typeof fields['token'] === 'string' &&
     Number.isSafeInteger(fields['ownerPid']) &&
     typeof fields['ownerStartTicks'] === 'string' &&
-    fields['ownerStartTicks'] !== ''
+    fields['ownerStartTicks'] !== '' &&
+    typeof fields['landlock'] === 'boolean'
   );
 }
 

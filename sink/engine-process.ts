@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { findPackageJSON } from 'node:module';
 import type { Socket } from 'node:net';
 import path from 'node:path';
 import { printable } from '../runtime/printable.ts';
@@ -43,7 +44,7 @@ const maxLastWords = 4_096;
  * over the channel, and its standard input is its life line: a pipe that closes when we die, however we die.
  */
 export async function startEngineProcess(options: Omit<StartMessage, 'kind'>): Promise<EngineStart> {
-  const child = spawnEngine();
+  const child = spawnEngine(options.directory);
   const lastWords = collectLastWords(child);
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => {
@@ -84,19 +85,36 @@ function withRemedy(message: string, reason: string): string {
     : message;
 }
 
-function spawnEngine(): ChildProcess {
+/** What the engine reads besides its own folder: itself, libraries, the loader's cache, what the kernel tells of the machine. */
+const readable = ['/usr', '/lib', '/lib64', '/etc/ld.so.cache', '/etc/localtime', '/proc', '/sys', '/dev/urandom'];
+
+function spawnEngine(directory: string): ChildProcess {
   const main = path.join(import.meta.dirname, 'engine', 'main.js');
-  const node = [process.execPath, '--enable-source-maps', main];
-  // Debian has it everywhere (util-linux, essential). Without it the engine still drops its privileges; the status tells.
-  const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((file) => existsSync(file));
-  const [command = process.execPath, ...args] = setpriv === undefined ? node : [setpriv, '--no-new-privs', ...node];
+  const [command = process.execPath, ...args] = confined(directory, [process.execPath, '--enable-source-maps', main]);
   return spawn(command, args, {
     stdio: ['pipe', 'ignore', 'pipe', 'ipc'],
-    env: { PATH: '/usr/bin:/bin', TZ: 'UTC', LANG: 'C.UTF-8' },
+    // Node reads OpenSSL's configuration before anything else, and ends where it may not; the engine speaks no TLS.
+    env: { PATH: '/usr/bin:/bin', TZ: 'UTC', LANG: 'C.UTF-8', OPENSSL_CONF: '/dev/null' },
     cwd: '/',
     // A process group of its own: Ctrl-C in the terminal is for us, and we still drain into it.
     detached: true,
   });
+}
+
+/**
+ * The command behind what confines it: the native build's program (native/confine.cc), else util-linux's setpriv, which
+ * Debian has everywhere and which only forbids new privileges. `engineStatus` says what came of it.
+ */
+function confined(directory: string, command: readonly string[]): readonly string[] {
+  const root = path.dirname(findPackageJSON('..', import.meta.url) ?? import.meta.dirname);
+  const confine = path.join(root, 'native/build/confine');
+  if (existsSync(confine)) {
+    const code = [path.dirname(import.meta.dirname), path.join(root, 'node_modules'), path.join(root, 'package.json')];
+    const reads = [...readable, ...code, process.execPath].flatMap((file) => ['--read', file]);
+    return [confine, ...reads, '--write', directory, '--write', '/dev/null', '--', ...command];
+  }
+  const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((file) => existsSync(file));
+  return setpriv === undefined ? command : [setpriv, '--no-new-privs', ...command];
 }
 
 function collectLastWords(child: ChildProcess): () => string {

@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Confinement } from './protocol.ts';
 
@@ -16,8 +16,8 @@ export function becomeUser(user: { readonly uid: number; readonly gid: number })
   process.setuid(user.uid);
 }
 
-/** What holds of this process now, as the kernel tells it (proc_pid_status(5)). */
-export function confinement(pid = process.pid): Confinement {
+/** What a process may do, as the kernel tells it (proc_pid_status(5)); Landlock it tells only to who tries. */
+export function privilegesOf(pid: number): Omit<Confinement, 'landlock'> {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const field = (name: string) => new RegExp(`^${name}:\\s+(.*)$`, 'mu').exec(status)?.[1] ?? '';
   return {
@@ -26,6 +26,21 @@ export function confinement(pid = process.pid): Confinement {
     capabilities: !/^0+$/u.test(field('CapPrm')) || !/^0+$/u.test(field('CapEff')),
     noNewPrivileges: field('NoNewPrivs') === '1',
   };
+}
+
+/** What holds of this process now. */
+export function confinement(): Confinement {
+  return { ...privilegesOf(process.pid), landlock: !canList('/') };
+}
+
+/** Everybody may list the root folder, unless Landlock says no: the kernel has no other way to ask. */
+function canList(folder: string): boolean {
+  try {
+    readdirSync(folder);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The outermost folder on the way to `directory` that this process may not pass; `undefined` where it may write there. */

@@ -28,6 +28,8 @@ export interface Confinement {
   readonly capabilities: boolean;
   /** PR_SET_NO_NEW_PRIVS: no setuid program can give privileges back. */
   readonly noNewPrivileges: boolean;
+  /** Landlock: files beyond its data and its program are out of reach, whoever may read them; TCP, too, where the kernel can. */
+  readonly landlock: boolean;
 }
 
 /** Why an engine did not start: another process has the data, a folder on the way may not be passed, or anything else. */
@@ -63,6 +65,7 @@ function isConfinement(value: unknown): value is Confinement {
     Number.isSafeInteger(fields['uid']) &&
     Number.isSafeInteger(fields['gid']) &&
     typeof fields['capabilities'] === 'boolean' &&
-    typeof fields['noNewPrivileges'] === 'boolean'
+    typeof fields['noNewPrivileges'] === 'boolean' &&
+    typeof fields['landlock'] === 'boolean'
   );
 }
