@@ -11,6 +11,7 @@ import { findEngineAddress } from '../sink/engine-address.ts';
 import type { EngineUser } from '../sink/engine-directory.ts';
 import { migrate } from '../sink/migrate.ts';
 import { QueryError, sinkErrorOf } from '../sink/sink-error.ts';
+import { dataLayout, makeDataDirectory } from './data-directory.ts';
 import { packageRoot } from './package-root.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { renderTable } from './table.ts';
@@ -45,6 +46,7 @@ export async function runSql(options: SqlOptions): Promise<ExitCode> {
     await runOn(running, options);
     return exitCodes.done;
   }
+  await makeDataDirectory(dataLayout(options.dataDirectory));
   await using engine = await startEmbeddedClickHouse({ dataDirectory: options.dataDirectory, runAs: options.runAs });
   const owner = connectClickHouse(engine.owner);
   try {

@@ -24,6 +24,8 @@ export function findUser(name: string): EngineUser | undefined {
  * nobody else can be inside meanwhile.
  */
 export async function prepareEngineDirectory(directory: string, user: EngineUser | undefined): Promise<void> {
+  // The mode is for the folder alone: those on the way to it must let the user pass.
+  await mkdir(path.dirname(directory), { recursive: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
   if (user === undefined || (await lstat(directory)).uid !== 0) return;
   await chmod(directory, 0o700);
