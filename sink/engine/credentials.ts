@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { EngineException } from './exception.ts';
 
 /** `palisade` may do everything; `reader` asks, confined. */
-export type EngineUser = 'palisade' | 'reader';
+export type Caller = 'palisade' | 'reader';
 
 export interface Tokens {
   readonly token: string;
@@ -14,7 +14,7 @@ export interface Tokens {
  * Who sends a request, by HTTP Basic authentication or ClickHouse's own two headers. Credentials in the URL would end in
  * logs and histories, and are not looked at. Throws EngineException as a server answers.
  */
-export function authenticate(headers: IncomingHttpHeaders, tokens: Tokens): EngineUser {
+export function authenticate(headers: IncomingHttpHeaders, tokens: Tokens): Caller {
   const { user, password } = credentialsOf(headers);
   if (user === undefined)
     throw new EngineException(194, 'REQUIRED_PASSWORD', 'A user and a token are needed, in the headers.');

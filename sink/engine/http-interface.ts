@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { authenticate, type EngineUser, type Tokens } from './credentials.ts';
+import { authenticate, type Caller, type Tokens } from './credentials.ts';
 import { EngineException, engineExceptionOf } from './exception.ts';
 import type { EngineAnswer, EngineRequest } from './executor.ts';
 import { maxBodyBytes, maxQueryBodyBytes, parseRequest, readBody } from './request.ts';
@@ -135,7 +135,7 @@ export class HttpInterface {
       throw new EngineException(497, 'ACCESS_DENIED', 'Requests from web pages are not answered.');
   }
 
-  async #run(request: IncomingMessage, response: ServerResponse, target: Target, user: EngineUser): Promise<void> {
+  async #run(request: IncomingMessage, response: ServerResponse, target: Target, user: Caller): Promise<void> {
     if (target.path !== '/')
       throw new EngineException(1000, 'POCO_EXCEPTION', 'There is no such path. Use / for queries.', { status: 404 });
     if (request.method !== 'GET' && request.method !== 'POST')

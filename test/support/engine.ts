@@ -36,10 +36,16 @@ export interface TestEngine extends AsyncDisposable {
 export async function startTestEngine(): Promise<TestEngine> {
   const dataDirectory = engineDirectory();
   const events: EngineEvent[] = [];
+  const remove = () => {
+    rmSync(dataDirectory, { recursive: true, force: true });
+  };
   const engine = await startEmbeddedClickHouse({
     dataDirectory,
     runAs: testUser(),
     report: (event) => events.push(event),
+  }).catch((error: unknown) => {
+    remove();
+    throw error;
   });
   const owner = connectClickHouse(engine.owner);
   const reader = connectClickHouse(engine.reader);
@@ -53,7 +59,7 @@ export async function startTestEngine(): Promise<TestEngine> {
     [Symbol.asyncDispose]: async () => {
       await Promise.all([owner.close(), reader.close()]);
       await engine[Symbol.asyncDispose]();
-      rmSync(dataDirectory, { recursive: true, force: true });
+      remove();
     },
   };
 }
