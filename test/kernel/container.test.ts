@@ -106,7 +106,8 @@ kernelTest('of a hundred containers in a row that live a moment, each is attribu
 
   // Others may run it on this machine too.
   const executed = collector.events.filter(
-    (event) => isExecOf('/bin/true')(event) && event.arguments[1]?.startsWith(`palisade-short-${process.pid}-`) === true,
+    (event) =>
+      isExecOf('/bin/true')(event) && event.arguments[1]?.startsWith(`palisade-short-${process.pid}-`) === true,
   );
   t.deepEqual(
     executed.map((event) => event.arguments[1]),
