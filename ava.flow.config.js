@@ -5,5 +5,7 @@ export default {
   nodeArguments: ['--enable-source-maps'],
   workerThreads: false,
   concurrency: 1,
+  // Tests watch the whole machine: two at once would see each other's acts.
+  serial: true,
   timeout: '4m',
 };
