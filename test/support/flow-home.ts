@@ -83,7 +83,7 @@ export class FlowHome extends PalisadeHome {
 
   /** Rows of a query on the engine of the running `up`. */
   async rows<Row>(query: string): Promise<readonly Row[]> {
-    const client = await this.reader();
+    const client = this.reader();
     try {
       return await rowsOf<Row>(client, query);
     } finally {
@@ -92,8 +92,8 @@ export class FlowHome extends PalisadeHome {
   }
 
   /** A client for people's queries on the engine of the running `up`. */
-  async reader(): Promise<ClickHouseClient> {
-    const address = await findEngineAddress(this.dataDirectory);
+  reader(): ClickHouseClient {
+    const address = findEngineAddress(this.dataDirectory);
     if (address === undefined) throw new Error('no engine is running');
     return connectClickHouse(address);
   }
