@@ -32,7 +32,9 @@ export class Endpoints {
       this.#byTarget.clear();
     }
     const links = linksKey(target.rootLinks);
-    const key = JSON.stringify([target.target.kind, target.target.namespace, target.labels, links]);
+    const { kind, namespace, labels } = target.target;
+    // Entries, not their text in alerts: the value `1,b=2` of a label is not a second label.
+    const key = JSON.stringify([kind, namespace, Object.entries(labels).sort(byName), links]);
     const known = this.#byTarget.get(key);
     if (known !== undefined) return known.compiled;
     const compiled = this.#find(target, links);
@@ -63,6 +65,10 @@ export class Endpoints {
 
 function posturesOf(defaults: PalisadeDefaults, { target }: JudgedTarget): PalisadeDefaults['hostPostures'] {
   return target.kind === 'host' ? defaults.hostPostures : defaults.containerPostures;
+}
+
+function byName([first]: readonly [string, string], [second]: readonly [string, string]): number {
+  return first < second ? -1 : 1;
 }
 
 function linksKey(links: JudgedTarget['rootLinks']): string {

@@ -310,3 +310,32 @@ test('rows whose indexes lead nowhere give no alert and end nothing', (t) => {
   }
   t.is(alertsOf(rule, [{ ...batch, strings: [] }]).length, 0);
 });
+
+test('a label whose value looks like two labels selects for nobody else', (t) => {
+  const flow = new Flow();
+  flow.policies(
+    policy({ selector: "a: '1', b: '2'", spec: 'file: { matchPaths: [{ path: /etc/passwd }] }\naction: Audit' }),
+  );
+  const node = new TestNode();
+  const labels = [{ a: '1,b=2' }, { a: '1', b: '2' }];
+  const found = labels.map((own, index) => {
+    const cgroupId = BigInt(index) + 1n;
+    node.open(node.process({ containerCgroupId: cgroupId }), '/etc/passwd');
+    const descriptor = containerDescriptor({ cgroupId, name: 'same', labels: own, rootLinks: [] });
+    return flow.batch(node.batch({ containers: [descriptor] })).length;
+  });
+  t.deepEqual(found, [0, 1]);
+});
+
+test('a node whose few bytes say the same long argument many times stops nothing', (t) => {
+  const node = new TestNode();
+  node.exec(node.process({ containerCgroupId: 7n }), '/bin/ls', { arguments: ['ls', 'x'.repeat(2 ** 20)] });
+  const batch = node.batch({ containers });
+  const wild: RawEventBatch = {
+    ...batch,
+    execs: batch.execs.map((exec) => ({ ...exec, arguments: new Array<number>(100_000).fill(exec.arguments[1] ?? 0) })),
+  };
+  const rule = policy({ spec: 'process: { matchPaths: [{ path: /bin/ls }] }\naction: Audit' });
+  const [alert] = alertsOf(rule, [wild]);
+  t.true((alert?.resource.length ?? Infinity) < 2 ** 20);
+});
