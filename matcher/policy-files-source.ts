@@ -1,5 +1,5 @@
 import { watch, type FSWatcher } from 'node:fs';
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { readFile, readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EventLog } from '../eventlog/event-log.ts';
@@ -23,6 +23,8 @@ const documentsPerAppend = 256;
 const maxFolderDepth = 16;
 /** How long files must be quiet before they are read: editors and kubectl write in several steps. */
 const quietMs = 200;
+/** How long that is waited for, or a file that never rests would keep all others from being read. */
+const longestUnrestMs = 2_000;
 /** How often files are read without a notice: some file systems give none, and watches have a limit. */
 const rescanMs = 10_000;
 const retryOptions = { firstDelayMs: 100, maxDelayMs: 10_000, maxAttempts: Infinity };
@@ -45,8 +47,8 @@ export interface PolicySynchronization {
 }
 
 /**
- * Policy files → `policies`, for as long as it runs: what changes in the files is appended within a second, or within
- * ten where the file system tells of nothing. A file that can't be used is told to the logger, with the place and what would
+ * Policy files → `policies`, for as long as it runs: what changes in the files is appended within a second after they
+ * come to rest, three where they never do, and ten where the file system tells of nothing. A file that can't be used is told to the logger, with the place and what would
  * be right; what it held before stays in force.
  */
 export function policyFilesSource(options: PolicyFilesOptions): SourceStage {
@@ -156,7 +158,7 @@ async function readPolicyFiles(
   for (const given of paths) {
     try {
       const isFolder = (await stat(given)).isDirectory();
-      if (isFolder) await collectFiles(given, '', found, 0);
+      if (isFolder) await collectFiles(given, '', found, []);
       else found.push({ absolute: given, file: path.basename(given) });
     } catch (error) {
       problems.push(`policies in ${printable(given)} can't be read: ${reasonOf(error)}`);
@@ -181,14 +183,20 @@ function reasonOf(error: unknown): string {
   return printable(error instanceof Error ? error.message : String(error));
 }
 
-/** Files below `folder` in the order of their names, so that of two of one name always the same one counts. */
+/**
+ * Files below `folder` in the order of their names, so that of two of one name always the same one counts. Links are
+ * followed, but for those that lead back to a folder on the way: `above` is these, outermost first. Throws where a folder or
+ * a link can't be read: then nobody knows what is below.
+ */
 async function collectFiles(
   folder: string,
   relative: string,
   found: { readonly absolute: string; readonly file: string }[],
-  depth: number,
+  above: readonly string[],
 ): Promise<void> {
-  if (depth > maxFolderDepth || found.length > maxPolicyFiles) return;
+  if (above.length > maxFolderDepth || found.length > maxPolicyFiles) return;
+  const real = await realpath(folder);
+  if (above.includes(real)) return;
   const entries = await readdir(folder, { withFileTypes: true });
   entries.sort((first, second) => (first.name < second.name ? -1 : 1));
   for (const entry of entries) {
@@ -196,8 +204,10 @@ async function collectFiles(
     if (entry.name.startsWith('.')) continue;
     const absolute = path.join(folder, entry.name);
     const file = path.join(relative, entry.name);
-    if (entry.isDirectory()) await collectFiles(absolute, file, found, depth + 1);
-    else if (/\.ya?ml$/i.test(entry.name)) found.push({ absolute, file });
+    if (/\.ya?ml$/i.test(entry.name) && !entry.isDirectory()) found.push({ absolute, file });
+    else if (entry.isDirectory() || (entry.isSymbolicLink() && (await stat(absolute)).isDirectory())) {
+      await collectFiles(absolute, file, found, [...above, real]);
+    }
   }
 }
 
@@ -249,14 +259,22 @@ class FileChanges implements Disposable {
     });
   }
 
-  /** Resolves a moment after a change, when it is time to look anyway, or on abort. */
+  /** Resolves when it is time to look: after a change, once the files are quiet, or without one; and on abort. */
   async next(signal: AbortSignal): Promise<void> {
+    await this.#isChanged(rescanMs, signal);
+    const latest = performance.now() + longestUnrestMs;
+    do this.reset();
+    while ((await this.#isChanged(quietMs, signal)) && performance.now() < latest);
+  }
+
+  /** Whether something changes within `ms`; resolves at once when it does. */
+  async #isChanged(ms: number, signal: AbortSignal): Promise<boolean> {
     const changed = new AbortController();
     void this.#changed.then(() => {
       changed.abort();
     });
-    await pause(rescanMs, AbortSignal.any([signal, changed.signal]));
-    await pause(quietMs, signal);
+    await pause(ms, AbortSignal.any([signal, changed.signal]));
+    return changed.signal.aborted;
   }
 
   [Symbol.dispose](): void {

@@ -44,13 +44,15 @@ export function combineReadings(readings: readonly PolicyReading[], sourceId: st
     refusedKeys: new Set<string>(),
     unreadableFiles: new Set<string>(),
     issues: [] as Issue[],
+    first: new Map<string, DocumentPiece>(),
   };
   for (const { text, documents, issues } of readings) {
     if (issues.length > 0) scan.unreadableFiles.add(text.file);
     scan.issues.push(...issues);
     for (const document of documents) takeDocument(document, sourceId, scan);
   }
-  return scan;
+  const { documents, refusedKeys, unreadableFiles, issues } = scan;
+  return { documents, refusedKeys, unreadableFiles, issues };
 }
 
 interface Scan {
@@ -58,6 +60,8 @@ interface Scan {
   readonly refusedKeys: Set<string>;
   readonly unreadableFiles: Set<string>;
   readonly issues: Issue[];
+  /** By key, where it stands first: that one counts, also while it has an error. */
+  readonly first: Map<string, DocumentPiece>;
 }
 
 function takeDocument({ piece, issues }: PolicyReading['documents'][number], sourceId: string, scan: Scan): void {
@@ -75,13 +79,16 @@ function takeDocument({ piece, issues }: PolicyReading['documents'][number], sou
     return;
   }
   const key = `${kind}/${namespace}/${name}`;
-  const first = scan.documents.get(key);
+  const first = scan.first.get(key);
   if (first !== undefined) {
     scan.issues.push({
       ...about(file, `${kind} ${name} stands in ${first.file}, line ${first.firstLine}, too: that one counts.`),
       line: firstLine,
     });
-  } else if (issues.some(({ severity }) => severity === 'error')) {
+    return;
+  }
+  scan.first.set(key, piece);
+  if (issues.some(({ severity }) => severity === 'error')) {
     scan.refusedKeys.add(key);
   } else {
     const contentHash = createHash('sha256').update(text).digest('hex');

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Writable } from 'node:stream';
@@ -176,6 +176,49 @@ test('while it runs, a change of a file is appended without being asked for', as
   stop.abort();
   await running;
   t.pass();
+});
+
+test('a mounted ConfigMap is read through its links once, and followed when all of it is exchanged', async (t) => {
+  const { write, folder, log, logger } = await setting(t);
+  await write('..first/a.yaml', policy('a'));
+  await write('..first/nested/b.yaml', policy('b'));
+  await symlink('..first', path.join(folder, '..data'));
+  await symlink('..data/a.yaml', path.join(folder, 'a.yaml'));
+  await symlink('..data/nested', path.join(folder, 'nested'));
+  // A link that leads back up is no folder below.
+  await symlink('..', path.join(folder, '..first/nested/loop'));
+  const stop = new AbortController();
+  const running = policyFilesSource({ paths: [folder], sourceId: 'files', logger }).run(log, stop.signal);
+  await until(async () => (await names(log)).join() === 'a,b');
+  await write('..second/a.yaml', policy('c'));
+  await write('..second/nested/b.yaml', policy('d'));
+  await symlink('..second', path.join(folder, '..data_tmp'));
+  await rename(path.join(folder, '..data_tmp'), path.join(folder, '..data'));
+  const exchanged = Date.now();
+  await until(async () => (await names(log)).join() === 'c,d');
+  // Told by the file system, not found by the regular look.
+  t.true(Date.now() - exchanged < 8_000);
+  stop.abort();
+  await running;
+});
+
+test('a file that is written in steps is read when it is quiet, and deletes nothing in between', async (t) => {
+  const { write, folder, log, logger } = await setting(t);
+  await write('a.yaml', policy('a'));
+  const stop = new AbortController();
+  const running = policyFilesSource({ paths: [folder], sourceId: 'files', logger }).run(log, stop.signal);
+  await until(async () => (await names(log)).join() === 'a');
+  const before = await position(log);
+  for (let step = 0; step < 5; step++) {
+    await write('a.yaml', '# being written\n');
+    await delay(80);
+  }
+  await write('a.yaml', policy('a', 'Block'));
+  await until(async () => (await position(log)) > before);
+  t.is(await position(log), before + 1);
+  t.deepEqual(await names(log), ['a']);
+  stop.abort();
+  await running;
 });
 
 /** Waits for what is about to be true; the test's own time limit ends it. */

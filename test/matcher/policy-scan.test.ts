@@ -42,3 +42,10 @@ test('a document keeps its text, its place in the file and the hash of its text'
   t.regex(document?.contentHash ?? '', /^[0-9a-f]{64}$/);
   t.true(document?.text.endsWith(text));
 });
+
+test('of two of one name the first counts also while it has an error: the other does not take its place', (t) => {
+  const found = scan(policy('same', 'KubeArmorPolicy', 'Blokc'), policy('same'));
+  t.is(found.documents.size, 0);
+  t.deepEqual([...found.refusedKeys], ['KubeArmorPolicy/container_namespace/same']);
+  t.regex(found.issues.at(-1)?.message ?? '', /stands in 0\.yaml, line 1, too/);
+});
