@@ -146,7 +146,8 @@ export class BatchEnrichment {
     // What the kernel said of the parent holds where that is still the one that made the process.
     const told = sameParent ? this.#batch.strings[context.parentExecutable] : undefined;
     const parentExecutable = told?.length === 0 ? undefined : told;
-    const key = `${node.parentHostPid}/${node.parentStartTimeNs}/${sameParent ? context.parentExecutable : -1}`;
+    const changes = this.#node.tree.ancestorChanges;
+    const key = `${changes}/${node.parentHostPid}/${node.parentStartTimeNs}/${sameParent ? context.parentExecutable : -1}`;
     let index = this.#ancestryIndexes.get(key);
     if (index === undefined) {
       const ancestry =

@@ -9,6 +9,8 @@ import type {
 } from '../schemas/generated.ts';
 import { SequenceWindow } from './sequence-window.ts';
 
+/** CPUs that a kernel can be built for (CONFIG_NR_CPUS, arch/x86/Kconfig, v6.1): rows that name others are left out. */
+const maxCpus = 8_192;
 /** The largest number that a `long` carries as a JavaScript number (avsc); sums of what a node says may pass it. */
 const maxLong = Number.MAX_SAFE_INTEGER - 1;
 
@@ -29,6 +31,8 @@ export class SessionCoverage {
   #ended = false;
   /** By how much numbers that have not come grew since the last batch was closed. */
   #missingGrowth = 0;
+  /** Rows of the present batch that name a CPU beyond the limit. */
+  #withoutCpu = 0;
 
   constructor(bootId: string, session: bigint) {
     this.bootId = bootId;
@@ -39,6 +43,11 @@ export class SessionCoverage {
 
   /** Whether the row `sequence` of `cpu` comes for the first time. */
   accept(cpu: number, sequence: number, operation: Operation): boolean {
+    // A node may say any numbers, and may not grow without a bound by them. -1 stands for /proc.
+    if (cpu < -1 || cpu >= maxCpus) {
+      this.#withoutCpu += 1;
+      return false;
+    }
     const window = this.#window(cpu);
     this.#changed.add(window);
     const missingBefore = window.highest - window.received;
@@ -64,6 +73,11 @@ export class SessionCoverage {
       });
     }
     this.#missingGrowth = 0;
+    if (this.#withoutCpu > 0) {
+      gaps.push(this.#gap(batch, 'unknown', this.#withoutCpu, `rows of a CPU that is none of 0 to ${maxCpus - 1}`));
+      this.#lostReported = bounded(this.#lostReported + this.#withoutCpu);
+      this.#withoutCpu = 0;
+    }
     if (batch.batch > this.#lastBatch) {
       this.#lastBatch = batch.batch;
       this.#lastBatchTimeNs = batch.baseTimeNs;

@@ -40,6 +40,8 @@ const noBytes = new Uint8Array(0);
 export class ProcessTree {
   /** Living processes forgotten for want of room. */
   evicted = 0;
+  /** Rises when something changes that ancestries of other processes tell: program or parent of one that has children. */
+  ancestorChanges = 0;
   readonly #slots: Map<string, ProcessNode>[];
   readonly #order: EvictionOrder;
   /** In the order of `leafOrder`, which is the order of insertion. */
@@ -78,6 +80,7 @@ export class ProcessTree {
       node.argumentsTruncated = false;
       this.#bytes += bytesOf(node);
       this.#changed.add(node);
+      if (node.children > 0) this.ancestorChanges += 1;
     }
     if (node.containerCgroupId !== context.containerCgroupId) {
       node.containerCgroupId = context.containerCgroupId;
@@ -253,6 +256,7 @@ export class ProcessTree {
     if (context.hostPpid <= 0) {
       node.parentHostPid = noParent;
       this.#changed.add(node);
+      if (node.children > 0) this.ancestorChanges += 1;
       return;
     }
     if (context.hostPpid === node.hostPid && context.parentStartTimeNs === node.startTimeNs) return;
@@ -272,6 +276,7 @@ export class ProcessTree {
   }
 
   #link(node: ProcessNode, parent: ProcessNode): void {
+    if (node.children > 0) this.ancestorChanges += 1;
     node.parent = parent;
     node.parentHostPid = parent.hostPid;
     node.parentStartTimeNs = parent.startTimeNs;

@@ -302,3 +302,31 @@ test('a node that says the largest and smallest numbers stops nothing', (t) => {
   };
   t.is(feed([wild, { ...wild, sessionEnded: false }, wild]).enriched.length, 3);
 });
+
+test('rows of CPUs that no kernel has are left out and reported, so that a node cannot grow without a bound', (t) => {
+  const node = new TestNode();
+  const process = node.process();
+  for (let row = 0; row < 20_000; row++) node.open(process, '/x', { cpu: row - 5 });
+  const { enriched, coverage } = feed([node.batch()]);
+  t.is(enriched[0]?.raw.events.length, 8_193);
+  t.is(coverage[0]?.cpus.length, 8_193);
+  t.like(coverage[0]?.gaps[0], { reason: 'unknown', lost: 20_000 - 8_193 });
+});
+
+test('an ancestry has what an ancestor runs at that row, also where it began another program within the batch', (t) => {
+  const node = new TestNode();
+  const init = node.process({ hostPid: 1, executable: '/sbin/init' });
+  node.existing(init);
+  const above = node.fork(init);
+  node.exec(above, '/bin/before');
+  const parent = node.fork(above);
+  node.exec(parent, '/bin/parent');
+  const first = node.fork(parent);
+  node.open(first, '/x');
+  node.exec(above, '/bin/after');
+  const second = node.fork(parent);
+  node.open(second, '/x');
+  const { enriched } = feed([node.batch()]);
+  t.is(ancestryOf(enriched[0], -1), '/bin/parent < /bin/after < /sbin/init');
+  t.is(ancestryOf(enriched[0], 6), '/bin/parent < /bin/before < /sbin/init');
+});
