@@ -8,6 +8,8 @@ import type { WireFormat } from './wire-format.ts';
  * and in every reader.
  */
 const maxValueBytes = 16 << 20;
+/** A dead letter holds such a value, and says where it was and why it is one. */
+const maxLetterBytes = maxValueBytes + (1 << 20);
 
 /**
  * An output with its value framed. Throws a TypeError where the value does not fit the topic's schema, and
@@ -20,10 +22,11 @@ export function storable(record: OutputRecord, tablePositions: TablePositions, f
       : record.value === undefined
         ? undefined
         : format.encode(record.topic, record.value);
-  if (value !== undefined && value.length > maxValueBytes) {
+  const limit = record.topic === 'dead-letters' ? maxLetterBytes : maxValueBytes;
+  if (value !== undefined && value.length > limit) {
     throw new EventLogError(
       'EVENT_LOG_FAILED',
-      `a value of ${value.length} bytes for ${record.topic} is larger than the log takes: ${maxValueBytes}`,
+      `a value of ${value.length} bytes for ${record.topic} is larger than the log takes: ${limit}`,
     );
   }
   return { topic: record.topic, key: record.key, value, tablePositions, timestampMs: Date.now() };

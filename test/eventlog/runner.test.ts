@@ -263,3 +263,10 @@ test('every stage has the same metrics, and they add up', async (t) => {
     t.is(sumOf(metrics, 'palisade_event_age_seconds', { stage }), 1);
   }
 });
+
+test('a record as large as the log takes has room in a dead letter', async (t) => {
+  await using log = new MemoryEventLog();
+  await log.append([{ topic: 'coverage', key: 'a', encodedValue: new Uint8Array((16 << 20) - 10).fill(0xff) }]);
+  await runStages([tagger], log, quietly(), AbortSignal.abort());
+  t.is((await recordsOf(log, ['dead-letters'])).length, 1);
+});
