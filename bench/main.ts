@@ -1,11 +1,12 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { decode } from './decode.ts';
 import { flow } from './flow.ts';
 import { match } from './match.ts';
 import { Report } from './report.ts';
 
 /** Name → what measures it. */
-const benches: Readonly<Record<string, (report: Report) => Promise<void>>> = { flow, match };
+const benches: Readonly<Record<string, (report: Report) => Promise<void>>> = { decode, flow, match };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

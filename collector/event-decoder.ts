@@ -1,5 +1,6 @@
 import { PalisadeError } from '../runtime/errors.ts';
-import { AvroWriter } from './avro-writer.ts';
+import type { AvroWriter } from './avro-writer.ts';
+import { isNear, whyInvalid } from './event-check.ts';
 import {
   eventConstant,
   eventHeaderBytes,
@@ -10,7 +11,9 @@ import {
 } from './event-layout.ts';
 import { composePath, type ComposedPath } from './file-path.ts';
 import { BytesInterner, WordsInterner } from './interner.ts';
-import { cpusMax, SequenceTracker } from './sequence-tracker.ts';
+import { ProcessTable, type ContainerSeen } from './process-table.ts';
+import { RowSection, rowBytesMax } from './row-section.ts';
+import { SequenceTracker } from './sequence-tracker.ts';
 
 /** Kernel bytes that are not events. What could be kept around them was. */
 export class KernelEventError extends PalisadeError {
@@ -27,38 +30,6 @@ export class KernelEventError extends PalisadeError {
   }
 }
 
-/** What a batch's dictionaries and rows are, as items of Avro arrays; the rest of a RawEventBatch is in raw-batch.ts. */
-export interface DecodedRows {
-  readonly strings: BytesInterner;
-  readonly processes: RowSection;
-  readonly files: RowSection;
-  readonly addresses: RowSection;
-  readonly execs: RowSection;
-  readonly events: RowSection;
-  readonly sequences: SequenceTracker;
-}
-
-/** Items of one Avro array. */
-export class RowSection {
-  readonly items: AvroWriter;
-  count = 0;
-
-  constructor(capacityBytes: number) {
-    this.items = new AvroWriter(capacityBytes);
-  }
-
-  clear(): void {
-    this.count = 0;
-    this.items.length = 0;
-  }
-}
-
-/** Called for each distinct process of a batch that is in a container, before the batch ends. */
-export type ContainerSeen = (containerCgroupId: bigint, hostPid: number) => void;
-
-/** Most bytes of any row below, counted generously: 24 numbers of 10 bytes. */
-const rowBytesMax = 256;
-const stringsTotalMax = 65_536;
 const noUid = 0xffff_ffff | 0;
 /** The bits of i_mode that say what an inode is, shifted right by 12, to the place in the Avro enum InodeType. */
 const inodeTypes = Int32Array.from({ length: 16 }, (_, type) => {
@@ -67,12 +38,12 @@ const inodeTypes = Int32Array.from({ length: 16 }, (_, type) => {
 });
 
 /**
- * Makes rows and dictionaries of struct palisade_event (bpf/event.h), as Avro binary and without an object an event: about
- * four times as fast as building values for avsc (bench/). Not reentrant; one batch at a time.
+ * Makes rows and dictionaries of struct palisade_event (bpf/event.h), as Avro binary and without an object an event, which is why
+ * it reads as it does (`npm run bench -- decode`). Not reentrant; one batch at a time.
  */
-export class EventDecoder implements DecodedRows {
+export class EventDecoder {
   readonly strings = new BytesInterner();
-  readonly processes = new RowSection(1 << 14);
+  readonly processes: ProcessTable;
   readonly files = new RowSection(1 << 14);
   readonly addresses = new RowSection(1 << 12);
   readonly execs = new RowSection(1 << 14);
@@ -82,27 +53,34 @@ export class EventDecoder implements DecodedRows {
   readonly invalid: KernelEventError[] = [];
   /** How many were not valid, those beyond `invalidMax` too. */
   invalidCount = 0;
-  /** CLOCK_BOOTTIME that this batch's rows are relative to: the highest seen before, at least the first event's. */
-  baseTimeNs = 0n;
-  /** The highest time seen, in this batch or an earlier one. */
-  highestTimeNs = 0n;
-
-  readonly #containerSeen: ContainerSeen;
-  readonly #processKeys = new WordsInterner();
   readonly #fileKeys = new WordsInterner();
   readonly #addressKeys = new WordsInterner();
   readonly #addressBytes = new BytesInterner();
-  readonly #key = new Int32Array(64);
+  readonly #key = new Int32Array(8);
   readonly #composed = new Uint8Array(2 * eventConstant.pathMax + 2);
+  readonly #composedView = new DataView(this.#composed.buffer);
   /** By enum palisade_string: where each string of the event at hand begins; one more for the end. */
   readonly #starts = new Int32Array(eventString.count + 1);
+  /** Times by their lower and upper 32 bits. */
   #baseLow = 0;
   #baseHigh = 0;
+  #highestLow = 0;
+  #highestHigh = 0;
   #bytes: Uint8Array = new Uint8Array(0);
   #view: DataView = new DataView(new ArrayBuffer(0));
 
   constructor(containerSeen: ContainerSeen) {
-    this.#containerSeen = containerSeen;
+    this.processes = new ProcessTable(this.strings, containerSeen);
+  }
+
+  /** CLOCK_BOOTTIME that this batch's rows are relative to: the highest seen before, at least the first event's. */
+  get baseTimeNs(): bigint {
+    return timeOf(this.#baseLow, this.#baseHigh);
+  }
+
+  /** The highest time seen, in this batch or an earlier one. */
+  get highestTimeNs(): bigint {
+    return timeOf(this.#highestLow, this.#highestHigh);
   }
 
   get eventCount(): number {
@@ -149,7 +127,6 @@ export class EventDecoder implements DecodedRows {
   /** Begins the next batch. */
   clear(): void {
     this.strings.clear();
-    this.#processKeys.clear();
     this.#fileKeys.clear();
     this.#addressKeys.clear();
     this.#addressBytes.clear();
@@ -165,14 +142,18 @@ export class EventDecoder implements DecodedRows {
 
   /** Time has come at least so far: batches from the next one on are relative to it. */
   advanceTime(timeNs: bigint): void {
-    if (timeNs > this.highestTimeNs) this.highestTimeNs = timeNs;
-    if (this.events.count === 0) this.#setBase(this.highestTimeNs);
+    this.#noteTime(Number(BigInt.asIntN(32, timeNs)), Number(BigInt.asIntN(32, timeNs >> 32n)));
   }
 
-  #setBase(timeNs: bigint): void {
-    this.baseTimeNs = timeNs;
-    this.#baseLow = Number(BigInt.asIntN(32, timeNs));
-    this.#baseHigh = Number(BigInt.asIntN(32, timeNs >> 32n));
+  #noteTime(low: number, high: number): void {
+    if (high > this.#highestHigh || (high === this.#highestHigh && low >>> 0 > this.#highestLow >>> 0)) {
+      this.#highestLow = low;
+      this.#highestHigh = high;
+    }
+    if (this.events.count === 0) {
+      this.#baseLow = this.#highestLow;
+      this.#baseHigh = this.#highestHigh;
+    }
   }
 
   #refuse(positionBytes: number, reason: string, endsBlock: boolean): void {
@@ -184,60 +165,25 @@ export class EventDecoder implements DecodedRows {
 
   /** Why the event cannot be written so that every reader of the batch can read it; also finds where its strings are. */
   #check(position: number, size: number): string | undefined {
-    const view = this.#view;
-    const version = view.getUint16(position + at.version, true);
-    if (version !== eventConstant.eventVersion) return `has version ${version}, not ${eventConstant.eventVersion}`;
-    const operation = view.getUint16(position + at.operation, true);
-    if (operation === eventOperation.unknown || operation >= eventOperation.count) return `has operation ${operation}`;
-    let start = position + eventHeaderBytes;
-    const starts = this.#starts;
-    for (let place = 0; place < eventString.count; place++) {
-      starts[place] = start;
-      start += view.getUint16(position + at.lengths + 2 * place, true);
-    }
-    starts[eventString.count] = start;
-    const used = start - position;
-    if (used > size || size - used > 7 || used - eventHeaderBytes > stringsTotalMax) {
-      return `has strings of ${used - eventHeaderBytes} bytes in ${size - eventHeaderBytes}`;
-    }
-    const cpu = view.getInt32(position + at.cpu, true);
-    const isFromProc = operation === eventOperation.existing;
-    if (isFromProc ? cpu !== -1 : cpu < 0 || cpu >= cpusMax) return `has CPU ${cpu}`;
-    if (!isSafe(view.getInt32(position + at.sequence + 4, true))) return 'has a sequence number beyond 2^53';
-    if (!isSafe(view.getInt32(position + at.flags + 4, true))) return 'has flags beyond 2^53';
-    if (!isSafe(view.getInt32(position + at.returnValue + 4, true))) return 'has a return value beyond 2^53';
-    const timeHigh = view.getInt32(position + at.timeNs + 4, true);
-    if (timeHigh < 0) return 'has a time beyond 2^63';
     // Relative times must stay within ±2^53 ns: 52 days to the events before, and as much again to a child's start.
-    if (this.highestTimeNs > 0n && !isNear(timeHigh, Number(this.highestTimeNs >> 32n))) {
-      return 'is 52 days away from those before it';
-    }
-    if (operation === eventOperation.fork) {
-      const childHigh = view.getInt32(position + at.childStartTimeNs + 4, true);
-      if (childHigh < 0 || !isNear(childHigh, timeHigh)) return "has a child's start 52 days away";
-    }
-    const source = view.getUint8(position + at.pathSource);
-    const interpreterSource = view.getUint8(position + at.interpreterSource);
-    if (source > eventPathSource.text || interpreterSource > eventPathSource.text) return 'has an unknown path source';
-    const family = view.getUint16(position + at.addressFamily, true);
-    const addressBytes = view.getUint16(position + at.lengths + 2 * eventString.address, true);
-    if (addressBytes > eventConstant.addressMax) return `has an address of ${addressBytes} bytes`;
-    if (family === 0 && addressBytes > 0) return 'has an address without a family';
-    return undefined;
+    const timeHigh = this.#view.getInt32(position + at.timeNs + 4, true);
+    const isFirst = this.#highestHigh === 0 && this.#highestLow === 0;
+    if (!isFirst && !isNear(timeHigh, this.#highestHigh)) return 'is 52 days away from those before it';
+    return whyInvalid(this.#view, position, size, this.#starts);
   }
 
   #event(position: number): void {
     const view = this.#view;
     const timeLow = view.getInt32(position + at.timeNs, true);
     const timeHigh = view.getInt32(position + at.timeNs + 4, true);
-    this.#noteTime(position);
+    this.#noteTime(timeLow, timeHigh);
     const cpu = view.getInt32(position + at.cpu, true);
     const sequenceLow = view.getInt32(position + at.sequence, true);
     const sequenceHigh = view.getInt32(position + at.sequence + 4, true);
     this.sequences.add(cpu, sequenceHigh * 0x1_0000_0000 + (sequenceLow >>> 0));
     const operation = view.getUint16(position + at.operation, true);
 
-    const process = this.#process(position);
+    const process = this.processes.intern(this.#bytes, view, position, this.#starts);
     const file = this.#file(position);
     const typed = this.#typedPath(file);
     const address = this.#address(position);
@@ -276,12 +222,6 @@ export class EventDecoder implements DecodedRows {
     this.events.count += 1;
   }
 
-  #noteTime(position: number): void {
-    const timeNs = this.#view.getBigInt64(position + at.timeNs, true);
-    if (timeNs > this.highestTimeNs) this.highestTimeNs = timeNs;
-    if (this.events.count === 0) this.#setBase(this.highestTimeNs);
-  }
-
   /** A time as nanoseconds since the batch's base. */
   #relativeTime(low: number, high: number): void {
     const borrow = low >>> 0 < this.#baseLow >>> 0 ? 1 : 0;
@@ -299,7 +239,7 @@ export class EventDecoder implements DecodedRows {
   /** Number of a string of the event at hand. */
   #string(string: number): number {
     const starts = this.#starts;
-    return this.strings.intern(this.#bytes, starts[string] ?? 0, starts[string + 1] ?? 0);
+    return this.strings.intern(this.#bytes, this.#view, starts[string] ?? 0, starts[string + 1] ?? 0);
   }
 
   #lengthOf(string: number): number {
@@ -308,55 +248,6 @@ export class EventDecoder implements DecodedRows {
 
   #isTruncated(position: number, string: number): boolean {
     return ((this.#view.getUint16(position + at.truncated, true) >> string) & 1) !== 0;
-  }
-
-  #process(position: number): number {
-    const view = this.#view;
-    const key = this.#key;
-    let used = 0;
-    // Times and cgroups, then pids without those of the thread, then credentials and namespaces.
-    for (let offset: number = at.startTimeNs; offset < at.childStartTimeNs; offset += 4) {
-      key[used++] = view.getInt32(position + offset, true);
-    }
-    key[used++] = view.getInt32(position + at.hostTgid, true);
-    key[used++] = view.getInt32(position + at.hostPpid, true);
-    key[used++] = view.getInt32(position + at.tgid, true);
-    for (let offset: number = at.ppid; offset < at.callerUid; offset += 4) {
-      key[used++] = view.getInt32(position + offset, true);
-    }
-    const tty = this.#lengthOf(eventString.tty) === 0 ? -1 : this.#string(eventString.tty);
-    const comm = this.#string(eventString.comm);
-    const executable = this.#string(eventString.executable);
-    const parentExecutable = this.#string(eventString.parentExecutable);
-    const cwd = this.#string(eventString.cwd);
-    key[used++] = tty;
-    key[used++] = comm;
-    key[used++] = executable;
-    key[used++] = parentExecutable;
-    key[used++] = cwd;
-    const known = this.#processKeys.count;
-    const process = this.#processKeys.intern(key, used);
-    if (process < known) return process;
-
-    const out = this.processes.items;
-    out.reserve(rowBytesMax);
-    for (const offset of [at.hostTgid, at.hostPpid, at.tgid, at.ppid]) out.int(view.getInt32(position + offset, true));
-    this.#long(out, position + at.startTimeNs);
-    this.#long(out, position + at.parentStartTimeNs);
-    this.#unsigned(out, position + at.pidNamespace);
-    this.#unsigned(out, position + at.mountNamespace);
-    this.#long(out, position + at.cgroupId);
-    this.#long(out, position + at.containerCgroupId);
-    for (const offset of [at.uid, at.euid, at.fsuid, at.gid, at.loginUid]) this.#unsigned(out, position + offset);
-    out.int(tty);
-    out.int(comm);
-    out.int(executable);
-    out.int(parentExecutable);
-    out.int(cwd);
-    this.processes.count += 1;
-    const container = view.getBigInt64(position + at.containerCgroupId, true);
-    if (container !== 0n) this.#containerSeen(container, view.getInt32(position + at.hostTgid, true));
-    return process;
   }
 
   /** Number of the event's file; -1: it has none. */
@@ -374,7 +265,7 @@ export class EventDecoder implements DecodedRows {
     } else {
       const base = this.#lengthOf(eventString.base) > 0 ? eventString.base : eventString.cwd;
       const composed = this.#composePath(base);
-      path = this.strings.intern(this.#composed, 0, composed.length);
+      path = this.strings.intern(this.#composed, this.#composedView, 0, composed.length);
       truncated =
         composed.isSuffix ||
         this.#isTruncated(position, eventString.typedPath) ||
@@ -449,7 +340,7 @@ export class EventDecoder implements DecodedRows {
     key[0] = family;
     key[1] = (socketType << 16) | protocol;
     key[2] = port;
-    key[3] = this.#addressBytes.intern(this.#bytes, start, end);
+    key[3] = this.#addressBytes.intern(this.#bytes, view, start, end);
     const known = this.#addressKeys.count;
     const address = this.#addressKeys.intern(key, 4);
     if (address < known) return address;
@@ -477,12 +368,12 @@ export class EventDecoder implements DecodedRows {
     let first = start;
     for (let place = start; place < end; place++) {
       if (bytes[place] === 0) {
-        out.int(this.strings.intern(bytes, first, place));
+        out.int(this.strings.intern(bytes, this.#view, first, place));
         first = place + 1;
       }
     }
     // Without its NUL: the last one, cut.
-    if (first < end) out.int(this.strings.intern(bytes, first, end));
+    if (first < end) out.int(this.strings.intern(bytes, this.#view, first, end));
     out.int(0);
     out.boolean(this.#isTruncated(position, eventString.arguments) || first < end);
     out.int(this.#string(eventString.calledName));
@@ -510,12 +401,6 @@ export class EventDecoder implements DecodedRows {
 /** Invalid events described in full; of more only the number is kept. */
 const invalidMax = 16;
 
-/** Whether a 64-bit number with this upper half is well within ±2^53: avsc refuses to read what is not. */
-function isSafe(high: number): boolean {
-  return high > -0x1f_ffff && high < 0x1f_ffff;
-}
-
-/** Whether two times with these upper halves are less than 2^52 ns apart. */
-function isNear(high: number, other: number): boolean {
-  return Math.abs(high - other) < 0x0f_ffff;
+function timeOf(low: number, high: number): bigint {
+  return (BigInt(high) << 32n) | BigInt(low >>> 0);
 }

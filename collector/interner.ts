@@ -59,26 +59,27 @@ export class BytesInterner {
   /** By entry: where its bytes begin in `items`, and how many there are. */
   #starts = new Int32Array(slotsFirst);
   #lengths = new Int32Array(slotsFirst);
+  #bytes: Uint8Array = this.items.bytes;
+  #view = new DataView(this.items.bytes.buffer);
 
   get count(): number {
     return this.#slots.count;
   }
 
-  /** The number of `from[start .. end)`. */
-  intern(from: Uint8Array, start: number, end: number): number {
-    let hash = 0x811c9dc5;
-    for (let place = start; place < end; place++) hash = Math.imul(hash ^ (from[place] ?? 0), 0x01000193);
-    // FNV-1a leaves the lower bits poor for short texts.
-    hash ^= hash >>> 15;
+  /** The number of `from[start .. end)`. `view` is of the same bytes: four are hashed and compared at once. */
+  intern(from: Uint8Array, view: DataView, start: number, end: number): number {
     const length = end - start;
+    const wordsEnd = end - 3;
+    let hash = 0x811c9dc5 ^ length;
+    let place = start;
+    for (; place < wordsEnd; place += 4) hash = mixed(hash, view.getInt32(place, true));
+    for (; place < end; place++) hash = mixed(hash, from[place] ?? 0);
     const slots = this.#slots;
     let slot = slots.first(hash);
     for (;;) {
       const entry = slots.entry(slot, hash);
       if (entry === -1) break;
-      if (entry >= 0 && this.#lengths[entry] === length && this.#equals(this.#starts[entry] ?? 0, from, start, end)) {
-        return entry;
-      }
+      if (entry >= 0 && this.#lengths[entry] === length && this.#equals(entry, from, view, start, end)) return entry;
       slot = slots.next(slot);
     }
     const entry = slots.add(slot, hash);
@@ -87,6 +88,10 @@ export class BytesInterner {
       this.#lengths = grown(this.#lengths);
     }
     this.items.reserve(length + 5);
+    if (this.#bytes !== this.items.bytes) {
+      this.#bytes = this.items.bytes;
+      this.#view = new DataView(this.items.bytes.buffer);
+    }
     this.items.slice(from, start, end);
     this.#starts[entry] = this.items.length - length;
     this.#lengths[entry] = length;
@@ -98,9 +103,15 @@ export class BytesInterner {
     this.items.length = 0;
   }
 
-  #equals(held: number, from: Uint8Array, start: number, end: number): boolean {
-    const { bytes } = this.items;
-    for (let place = start; place < end; place++) if (bytes[held++] !== from[place]) return false;
+  #equals(entry: number, from: Uint8Array, view: DataView, start: number, end: number): boolean {
+    const own = this.#view;
+    const bytes = this.#bytes;
+    let held = this.#starts[entry] ?? 0;
+    let place = start;
+    for (const wordsEnd = end - 3; place < wordsEnd; place += 4, held += 4) {
+      if (own.getInt32(held, true) !== view.getInt32(place, true)) return false;
+    }
+    for (; place < end; place++, held++) if (bytes[held] !== from[place]) return false;
     return true;
   }
 }
@@ -119,17 +130,14 @@ export class WordsInterner {
 
   /** The number of `from[0 .. length)`; it was not there before where it is `count - 1` and `count` has risen. */
   intern(from: Int32Array, length: number): number {
-    let hash = 0x811c9dc5;
-    for (let place = 0; place < length; place++) {
-      hash = Math.imul(hash ^ (from[place] ?? 0), 0x01000193);
-      hash ^= hash >>> 15;
-    }
+    let hash = 0x811c9dc5 ^ length;
+    for (let place = 0; place < length; place++) hash = mixed(hash, from[place] ?? 0);
     const slots = this.#slots;
     let slot = slots.first(hash);
     for (;;) {
       const entry = slots.entry(slot, hash);
       if (entry === -1) break;
-      if (entry >= 0 && this.#equals(entry, from, length)) return entry;
+      if (entry >= 0 && this.equals(entry, from, length)) return entry;
       slot = slots.next(slot);
     }
     const entry = slots.add(slot, hash);
@@ -147,12 +155,19 @@ export class WordsInterner {
     this.#used = 0;
   }
 
-  #equals(entry: number, from: Int32Array, length: number): boolean {
+  /** Whether an entry is `from[0 .. length)`. */
+  equals(entry: number, from: Int32Array, length: number): boolean {
     const start = this.#starts[entry] ?? 0;
     if ((this.#starts[entry + 1] ?? 0) - start !== length) return false;
     for (let place = 0; place < length; place++) if (this.#words[start + place] !== from[place]) return false;
     return true;
   }
+}
+
+/** One step of a multiplicative hash; the shift carries what the product has above into the low bits, which choose the slot. */
+function mixed(hash: number, word: number): number {
+  const product = Math.imul(hash ^ word, 0x9e3779b1);
+  return product ^ (product >>> 15);
 }
 
 function grown(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
