@@ -2,7 +2,7 @@ import { EventDecoder } from '../collector/event-decoder.ts';
 import { eventOperation } from '../collector/event-layout.ts';
 import { RawBatchEncoder, type RawBatchHeader } from '../collector/raw-batch.ts';
 import { avroTypeOf } from '../schemas/avro-types.ts';
-import { kernelBlock, kernelEvent } from '../test/support/event-bytes.ts';
+import { kernelBlock, kernelEvent } from './event-bytes.ts';
 import { quantile, type Report } from './report.ts';
 
 const trials = 9;

@@ -5,7 +5,7 @@ import { eventConstant, eventOffset as at, eventOperation } from '../../collecto
 import { RawBatchEncoder, type RawBatchHeader } from '../../collector/raw-batch.ts';
 import { avroTypeOf } from '../../schemas/avro-types.ts';
 import type { RawEventBatch } from '../../schemas/generated.ts';
-import { kernelBlock, kernelEvent } from '../support/event-bytes.ts';
+import { kernelBlock, kernelEvent } from '../../bench/event-bytes.ts';
 import { decodeSlowly, type PlainEvent, type PlainFile } from './slow-decoder.ts';
 
 const noLimits = { events: Number.MAX_SAFE_INTEGER, bytes: Number.MAX_SAFE_INTEGER };

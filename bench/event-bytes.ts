@@ -1,4 +1,4 @@
-import { eventConstant, eventHeaderBytes, eventOffset as at, eventString } from '../../collector/event-layout.ts';
+import { eventConstant, eventHeaderBytes, eventOffset as at, eventString } from '../collector/event-layout.ts';
 
 /** Fields of struct palisade_event by name, and its strings. What is left out is 0 or empty. */
 export interface KernelEventFields {
