@@ -10,6 +10,8 @@ export interface JudgedEvent {
   readonly process: ProcessContext;
   /** By resource of the act: the file that it stands for. */
   readonly files: readonly FileObject[];
+  /** What the program that runs was given after argv[0]: of a script that is its interpreter. Empty where it is no exec. */
+  readonly programArguments: readonly Uint8Array[];
 }
 
 const noBytes = new Uint8Array(0);
@@ -51,6 +53,7 @@ function execAct(batch: RawEventBatch, event: RawEvent, process: ProcessContext)
   const resources = files.map((file) => resourceOf(batch, file, cwd));
   const [first] = resources;
   const called = stringOf(batch, exec.calledName);
+  const programArguments = exec.arguments.slice(1).map((index) => stringOf(batch, index));
   if (first !== undefined && called.length > 0) {
     const calledName = cleanPath(called, cwd);
     if (Buffer.compare(calledName, first.path) !== 0) resources[0] = { ...first, calledName };
@@ -62,10 +65,20 @@ function execAct(batch: RawEventBatch, event: RawEvent, process: ProcessContext)
     write: false,
     fsuid: exec.callerFsuid,
     hasTerminal: process.tty >= 0,
-    arguments: exec.arguments.slice(1).map((index) => stringOf(batch, index)),
+    arguments: interpreter === undefined ? programArguments : callArguments(programArguments, called),
     argumentsTruncated: exec.argumentsTruncated,
   };
-  return { act, event, process, files };
+  return { act, event, process, files, programArguments };
+}
+
+/**
+ * The arguments of the call that ran a script. The kernel has put the interpreter, its own argument if there is one, and the
+ * script's name in the place of argv[0], for each script on the way to the last interpreter (fs/binfmt_script.c, v6.1): what
+ * follows the name that was called is the call's own. The first such name counts: what the caller chose comes behind it.
+ */
+function callArguments(programArguments: readonly Uint8Array[], called: Uint8Array): readonly Uint8Array[] {
+  const place = programArguments.findIndex((argument) => Buffer.compare(argument, called) === 0);
+  return programArguments.slice(place + 1);
 }
 
 function openAct(batch: RawEventBatch, event: RawEvent, process: ProcessContext): JudgedEvent | undefined {
@@ -82,7 +95,7 @@ function openAct(batch: RawEventBatch, event: RawEvent, process: ProcessContext)
     arguments: [],
     argumentsTruncated: false,
   };
-  return { act, event, process, files: [file] };
+  return { act, event, process, files: [file], programArguments: [] };
 }
 
 /** For writing, appending or truncation, or creating: whether O_CREAT found the file there is not known afterwards. */

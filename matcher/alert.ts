@@ -131,7 +131,11 @@ function subjectOf({ batch, judged, verdict }: AlertFacts, text: AlertText): Sub
       processName: text.of('processName', failed ? (act.resources[0]?.path ?? executable) : executable),
       parentProcessName: text.of('parentProcessName', failed ? act.source : parent),
       source: text.of('source', act.source),
-      resource: text.of('resource', joinWithSpaces([path, ...act.arguments])),
+      // An interpreter is named with what it was given: the script and the rest.
+      resource: text.of(
+        'resource',
+        joinWithSpaces([path, ...(verdict.resource === 0 ? act.arguments : judged.programArguments)]),
+      ),
     };
   }
   const line: CommandLine | undefined = batch.commandLines[batch.processCommandLines[event.process] ?? -1];

@@ -339,3 +339,23 @@ test('a node whose few bytes say the same long argument many times stops nothing
   const [alert] = alertsOf(rule, [wild]);
   t.true((alert?.resource.length ?? Infinity) < 2 ** 20);
 });
+
+test('the arguments of a script are those it was called with; its interpreter is named with what it was given', (t) => {
+  const node = new TestNode();
+  const process = node.process({ containerCgroupId: 7n });
+  for (const argument of ['start', 'stop', './job']) {
+    // As the kernel leaves argv: the interpreter, its argument, the script by the name that was called, the rest.
+    const given = ['/bin/sh', '-e', './job', argument];
+    node.exec(process, '/opt/job', { arguments: given, interpreter: '/bin/sh', calledName: './job' });
+  }
+  const spec = (path: string): string =>
+    `process: { matchPaths: [{ path: ${path}, allowedArgs: [start] }] }\naction: Block`;
+  const batch = node.batch({ containers });
+  const resources = ['/opt/job', '/bin/sh'].map((path) =>
+    alertsOf(policy({ spec: spec(path) }), [batch]).map(({ resource }) => resource),
+  );
+  t.deepEqual(resources, [
+    ['/opt/job stop', '/opt/job ./job'],
+    ['/bin/sh -e ./job stop', '/bin/sh -e ./job ./job'],
+  ]);
+});
