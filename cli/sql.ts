@@ -1,31 +1,22 @@
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { ClickHouseError, type DataFormat } from '@clickhouse/client';
 import { printable } from '../runtime/printable.ts';
 import { connectClickHouse, type ClickHouseAddress } from '../sink/clickhouse-client.ts';
-import { startEmbeddedClickHouse } from '../sink/embedded-clickhouse.ts';
-import { findEngineAddress } from '../sink/engine-address.ts';
-import type { EngineUser } from '../sink/engine-directory.ts';
-import { migrate } from '../sink/migrate.ts';
 import { QueryError, sinkErrorOf } from '../sink/sink-error.ts';
-import { dataLayout, makeDataDirectory } from './data-directory.ts';
-import { packageRoot } from './package-root.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { renderTable } from './table.ts';
+import { withEngine, type EngineChoice } from './with-engine.ts';
 
-export interface SqlOptions {
+export interface SqlOptions extends EngineChoice {
   /** One statement: SELECT, EXPLAIN, DESCRIBE or SHOW, with or without FORMAT. */
   readonly query: string;
   /** JSONEachRow: one object a row. */
   readonly json: boolean;
   /** A ClickHouse output format, for a query without FORMAT. Default: a table on a terminal, else TabSeparatedWithNames. */
   readonly format: string | undefined;
-  readonly dataDirectory: string;
-  /** Whom the engine runs as where none is running yet. */
-  readonly runAs: EngineUser | undefined;
   readonly output: Writable;
   /** Whether a person's terminal is at the other end of `output`: then nothing that could steer it is written. */
   readonly isTerminal: boolean;
@@ -41,21 +32,7 @@ const tableFormat: DataFormat = 'JSONCompactEachRowWithNames';
  * after it. Throws QueryError where the query was not run, EngineError and SinkError where there is nothing to run it.
  */
 export async function runSql(options: SqlOptions): Promise<ExitCode> {
-  const running = findEngineAddress(options.dataDirectory);
-  if (running !== undefined) {
-    await runOn(running, options);
-    return exitCodes.done;
-  }
-  await makeDataDirectory(dataLayout(options.dataDirectory));
-  await using engine = await startEmbeddedClickHouse({ dataDirectory: options.dataDirectory, runAs: options.runAs });
-  const owner = connectClickHouse(engine.owner);
-  try {
-    // So that the tables are there, if empty, before `up` has run for the first time.
-    await migrate(owner, path.join(packageRoot(), 'schemas/clickhouse'));
-  } finally {
-    await owner.close();
-  }
-  await runOn(engine.reader, options);
+  await withEngine(options, (address) => runOn(address, options));
   return exitCodes.done;
 }
 
