@@ -1,3 +1,4 @@
+import { unreadable } from '../eventlog/dead-letter.ts';
 import type { LogRecord, OutputRecord } from '../eventlog/event-log.ts';
 import type { PolicyDocument } from '../schemas/generated.ts';
 
@@ -27,7 +28,9 @@ export interface PolicyDifference {
 export function policyDifference(scan: PolicyScan, table: readonly LogRecord[], sourceId: string): PolicyDifference {
   const present = new Map<string, PolicyDocument>();
   for (const record of table) {
-    if (record.topic === 'policies' && record.value !== undefined) present.set(record.key, record.value);
+    // What nobody can read is as good as absent: whoever has the policy writes it anew.
+    if (record.topic !== 'policies' || unreadable(record) !== undefined) continue;
+    if (record.value !== undefined) present.set(record.key, record.value);
   }
   const outputs: OutputRecord[] = [];
   const ofAnotherSource: string[] = [];

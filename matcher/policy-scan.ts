@@ -67,10 +67,13 @@ interface Scan {
 function takeDocument({ piece, issues }: PolicyReading['documents'][number], sourceId: string, scan: Scan): void {
   const { kind, namespace, name, text, file, documentIndex, firstLine } = piece;
   if (kind !== '' && !isDocumentKind(kind)) {
-    // Somebody else's document, unless its kind is a slip of ours.
-    if (issues.every(({ suggestion }) => suggestion === undefined)) return;
+    // Somebody else's document, unless its kind is a slip of ours, or it is a list of ours as `kubectl get` prints them.
+    const isSlip = issues.some(({ suggestion }) => suggestion !== undefined);
+    const isList = kind.endsWith('List') && /^[\s-]*kind: *["']?KubeArmor/m.test(text);
+    if (!isSlip && !isList) return;
     scan.unreadableFiles.add(file);
-    scan.issues.push(...issues);
+    const message = `A ${kind} holds policies, which are read as documents of their own only, with \`---\` between them.`;
+    scan.issues.push(...(isList ? [{ ...about(file, message), line: firstLine }] : issues));
     return;
   }
   scan.issues.push(...issues);

@@ -221,6 +221,16 @@ test('a file that is written in steps is read when it is quiet, and deletes noth
   await running;
 });
 
+test('a policy of the table that nobody can read is written anew, and ends nothing', async (t) => {
+  const { write, look, log } = await setting(t);
+  const broken = { topic: 'policies', encodedValue: new Uint8Array([0xff]) } as const;
+  await log.append(['a', 'gone'].map((name) => ({ ...broken, key: `KubeArmorPolicy/container_namespace/${name}` })));
+  await write('a.yaml', policy('a'));
+  await look();
+  const { records } = await log.table('policies');
+  t.is(records.find(({ key }) => key.endsWith('/a'))?.offset, 2);
+});
+
 /** Waits for what is about to be true; the test's own time limit ends it. */
 async function until(holds: () => Promise<boolean>): Promise<void> {
   while (!(await holds())) await delay(20);

@@ -49,3 +49,11 @@ test('of two of one name the first counts also while it has an error: the other 
   t.deepEqual([...found.refusedKeys], ['KubeArmorPolicy/container_namespace/same']);
   t.regex(found.issues.at(-1)?.message ?? '', /stands in 0\.yaml, line 1, too/);
 });
+
+test('policies inside of a List are told as not read, a List of other things is passed over', (t) => {
+  const list = (kind: string): string => `apiVersion: v1\nkind: List\nitems:\n- apiVersion: x/v1\n  kind: ${kind}\n`;
+  const found = scan(list('KubeArmorPolicy'), list('Deployment'));
+  t.deepEqual([...found.unreadableFiles], ['0.yaml']);
+  t.is(found.issues.length, 1);
+  t.regex(found.issues[0]?.message ?? '', /List holds policies, which are read as documents of their own only/);
+});
