@@ -1,5 +1,8 @@
-import { chmod, mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import process from 'node:process';
+import { ConfigError } from './config.ts';
 
 /** What lies where in a data directory; `palisade uninstall` removes these and nothing else. */
 export interface DataLayout {
@@ -27,9 +30,25 @@ export function dataLayout(root: string): DataLayout {
   };
 }
 
-/** Makes the data directory. It may be passed through, but not listed, by the unprivileged user of the engine. */
+/**
+ * Makes the data directory. One of our own may be passed through, but not listed, by the unprivileged user of the engine; a
+ * folder that was there for something else keeps its mode. Throws ConfigError where others could put files of theirs in the
+ * way of ours.
+ */
 export async function makeDataDirectory(layout: DataLayout): Promise<void> {
-  await mkdir(layout.root, { recursive: true });
-  await chmod(layout.root, 0o711);
+  const { root } = layout;
+  const isNew = (await mkdir(root, { recursive: true })) !== undefined;
+  const { uid, mode } = await stat(root);
+  if (uid !== process.getuid?.()) throw refused(root, 'belongs to another user');
+  // One that was made here has the umask's mode, until the next line.
+  if (!isNew && (mode & writableByOthers) !== 0) throw refused(root, 'is writable by others');
+  if (isNew || existsSync(layout.log) || (await readdir(root)).length === 0) await chmod(root, 0o711);
   for (const folder of [layout.log, layout.collector]) await mkdir(folder, { recursive: true, mode: 0o700 });
+}
+
+/** Group or others. */
+const writableByOthers = 0o022;
+
+function refused(root: string, problem: string): ConfigError {
+  return new ConfigError('dataDirectory', root, `${problem}: give a folder that nobody else can write to`);
 }

@@ -1,12 +1,11 @@
-import { existsSync, statfsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { decidingHierarchy } from '../collector/cgroup-hierarchy.ts';
 import { PalisadeError } from '../runtime/errors.ts';
 import { packageRoot } from './package-root.ts';
+import { isOnBpfFileSystem } from './pins.ts';
 
-/** BPF_FS_MAGIC, include/uapi/linux/magic.h. */
-const bpfFileSystemMagic = 0xcafe4a11;
 /** tp_btf (5.5), ring buffer (5.8), task storage in tracing programs (5.11); the oldest series that is looked after: 5.15. */
 const oldestKernel = { major: 5, minor: 15 };
 
@@ -65,7 +64,7 @@ function checkBtf(): HostCheck {
 function checkPinDirectory(pinDirectory: string): HostCheck {
   let folder = pinDirectory;
   while (!existsSync(folder) && folder !== '/') folder = path.dirname(folder);
-  const holds = statfsSync(folder).type === bpfFileSystemMagic;
+  const holds = isOnBpfFileSystem(folder);
   const missing = `${pinDirectory} is on no BPF file system: mount -t bpf bpf /sys/fs/bpf`;
   return check('BPF file system', holds, folder, missing);
 }

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { Config } from './config.ts';
 import { dataLayout } from './data-directory.ts';
+import { findPins } from './pins.ts';
 
 /** The system user that the ClickHouse engine runs as where Palisade is root. cli/setup.mjs makes it. */
 export const engineUser = 'palisade';
@@ -20,12 +21,12 @@ export function madeInSystem(config: Config): readonly MadeThing[] {
   const data = [layout.log, layout.engine, layout.engineAddress, layout.collector, layout.nodeId].filter((file) =>
     existsSync(file),
   );
-  const pins = existsSync(config.pinDirectory) ? readdirSync(config.pinDirectory) : [];
+  const pins = findPins(config.pinDirectory);
   return [
     {
       kind: 'pins',
       name: config.pinDirectory,
-      exists: existsSync(config.pinDirectory),
+      exists: pins.length > 0,
       detail: `${pins.length} pinned BPF objects, which keep what a stopped monitor had not handed over`,
     },
     {

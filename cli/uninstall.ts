@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process';
-import { readdir, rm, rmdir } from 'node:fs/promises';
+import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import readline from 'node:readline/promises';
 import { promisify } from 'node:util';
 import { ownerOf } from '../eventlog/ownership.ts';
+import { printable } from '../runtime/printable.ts';
 import type { Config } from './config.ts';
 import { dataLayout, type DataLayout } from './data-directory.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { madeInSystem, type MadeThing } from './made-in-system.ts';
+import { removePins } from './pins.ts';
 
 const run = promisify(execFile);
 
@@ -34,9 +36,17 @@ export async function uninstall(config: Config, options: UninstallOptions): Prom
     options.write('Nothing was removed.\n');
     return exitCodes.failed;
   }
-  for (const thing of there) await remove(thing, config, options);
+  const left = [];
+  for (const thing of there) left.push(...(await remove(thing, config)));
+  for (const { detail } of left) options.write(`  ${detail}\n`);
   options.write('Removed. What is left is this folder, and the packages that set-up installed with apt.\n');
-  return exitCodes.done;
+  return left.some(({ ours }) => ours) ? exitCodes.failed : exitCodes.done;
+}
+
+/** Something that stays: a folder in which others have files, or, `ours`, what could not be removed. */
+interface Left {
+  readonly detail: string;
+  readonly ours: boolean;
 }
 
 async function confirmed(): Promise<boolean> {
@@ -50,17 +60,29 @@ async function confirmed(): Promise<boolean> {
   }
 }
 
-async function remove(thing: MadeThing, config: Config, options: UninstallOptions): Promise<void> {
+async function remove(thing: MadeThing, config: Config): Promise<readonly Left[]> {
   switch (thing.kind) {
     case 'pins':
-      await rm(config.pinDirectory, { recursive: true });
-      return;
+      return (await removePins(thing.name))
+        ? []
+        : [{ detail: `${thing.name} holds other pins and stays.`, ours: false }];
     case 'data':
-      if (!(await removeData(dataLayout(config.dataDirectory))))
-        options.write(`  ${config.dataDirectory} holds other files and stays.\n`);
-      return;
+      return (await removeData(dataLayout(config.dataDirectory)))
+        ? []
+        : [{ detail: `${thing.name} holds other files and stays.`, ours: false }];
     case 'user':
-      await run('userdel', [thing.name]);
+      return removeUser(thing.name);
+  }
+}
+
+async function removeUser(name: string): Promise<readonly Left[]> {
+  try {
+    await run('userdel', [name]);
+    return [];
+  } catch (error) {
+    // userdel's own words: most often that a process of this user still runs, on another data directory.
+    const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error);
+    return [{ detail: `The user ${name} could not be removed: ${printable(said)}`, ours: true }];
   }
 }
 
@@ -69,9 +91,20 @@ async function remove(thing: MadeThing, config: Config, options: UninstallOption
  * a person gave. Resolves to whether the directory is gone.
  */
 export async function removeData(layout: DataLayout): Promise<boolean> {
+  await emptyAsItsOwner(layout.engine);
   for (const file of [layout.log, layout.engine, layout.engineAddress, layout.collector, layout.nodeId])
     await rm(file, { recursive: true, force: true });
   if ((await readdir(layout.root)).length > 0) return false;
   await rmdir(layout.root);
   return true;
+}
+
+/**
+ * The engine's folder belongs to a user that is trusted with nothing else. Root that walks down such a folder can be led out of
+ * it, by a link that is put in a folder's place at the right moment: so what is in it is removed with that user's own rights.
+ */
+async function emptyAsItsOwner(folder: string): Promise<void> {
+  const { uid, gid } = (await lstat(folder).catch(() => undefined)) ?? {};
+  if (uid === undefined || gid === undefined || uid === process.getuid?.()) return;
+  await run('find', ['.', '-mindepth', '1', '-delete'], { uid, gid, cwd: folder });
 }

@@ -1,11 +1,22 @@
 import test, { type ExecutionContext } from 'ava';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { dataLayout, makeDataDirectory } from '../../cli/data-directory.ts';
 import { packageRoot } from '../../cli/package-root.ts';
+import { pinnedMaps } from '../../cli/pins.ts';
 import { removeData } from '../../cli/uninstall.ts';
 
 interface Outcome {
@@ -85,6 +96,60 @@ test('removing the data removes the folder where nothing else is in it', async (
   await makeDataDirectory(dataLayout(folder));
   t.true(await removeData(dataLayout(folder)));
   t.false(existsSync(folder));
+});
+
+test('a folder that is writable for others is no data directory, and is left as it is', async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+  chmodSync(folder, 0o1777);
+  await t.throwsAsync(makeDataDirectory(dataLayout(folder)), {
+    code: 'CONFIG_INVALID',
+    message: /writable by others/u,
+  });
+  t.deepEqual([statSync(folder).mode & 0o7777, readdirSync(folder)], [0o1777, []]);
+});
+
+const asRoot = process.getuid?.() === 0 ? test : test.skip;
+
+asRoot('a folder of another user is no data directory (needs root to make one)', async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+  chownSync(folder, 65534, 65534);
+  await t.throwsAsync(makeDataDirectory(dataLayout(folder)), { message: /belongs to another user/u });
+});
+
+test('a folder that holds something else keeps its mode', async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+  writeFileSync(path.join(folder, 'letter.txt'), 'mine\n');
+  await makeDataDirectory(dataLayout(folder));
+  t.is(statSync(folder).mode & 0o777, 0o700);
+});
+
+asRoot(
+  'what belongs to the user of the engine is removed with its rights, not with those of root (needs root)',
+  async (t) => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+    const layout = dataLayout(folder);
+    await makeDataDirectory(layout);
+    mkdirSync(path.join(layout.engine, 'data/theirs'), { recursive: true });
+    for (const part of [layout.engine, path.join(layout.engine, 'data')]) chownSync(part, 65534, 65534);
+    // A folder of root's that got in there: only somebody with root's rights could empty it.
+    writeFileSync(path.join(layout.engine, 'data/theirs/file'), '');
+    await t.throwsAsync(removeData(layout), { message: /Permission denied/u });
+    t.true(existsSync(path.join(layout.engine, 'data/theirs/file')));
+  },
+);
+
+test('uninstall takes nothing that is no pin of ours for one', (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+  writeFileSync(path.join(folder, 'containers'), 'mine\n');
+  const report = palisade(['doctor', '--json', '--data-directory', `${folder}-none`, '--pin-directory', folder]);
+  const { made } = JSON.parse(report.output) as { made: { kind: string; exists: boolean }[] };
+  t.is(made.find(({ kind }) => kind === 'pins')?.exists, false);
+});
+
+test('the list of pins is that of the native monitor', (t) => {
+  const source = readFileSync(path.join(packageRoot(), 'native/monitor.cc'), 'utf8');
+  const [, list = ''] = /kSharedMaps = \{([^}]*)\}/u.exec(source) ?? [];
+  t.deepEqual([...list.matchAll(/"(\w+)"/gu)].map(([, name]) => name).sort(), [...pinnedMaps].sort());
 });
 
 test('a reader that has seen enough is no error', (t) => {
