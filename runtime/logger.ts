@@ -1,5 +1,5 @@
 import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino';
-import pretty from 'pino-pretty';
+import { prettyFactory } from 'pino-pretty';
 import { printable } from './printable.ts';
 
 /** Passed to whoever logs; there is no global one. One event, one line: a sentence as message, facts as fields. */
@@ -20,11 +20,8 @@ export function createLogger(options: LoggerOptions): Logger {
   const destination = options.destination ?? process.stderr;
   const onTerminal = 'isTTY' in destination && destination.isTTY;
   const forPeople = options.pretty ?? onTerminal;
-  const stream: DestinationStream = forPeople
-    ? pretty({
-        destination,
-        // Written at once: lines of a process that is about to die must not stay in a buffer.
-        sync: true,
+  const format = forPeople
+    ? prettyFactory({
         colorize: onTerminal,
         ignore: 'pid,hostname',
         translateTime: 'SYS:HH:MM:ss.l',
@@ -34,6 +31,23 @@ export function createLogger(options: LoggerOptions): Logger {
           return typeof message === 'string' ? printable(message) : '';
         },
       })
-    : destination;
+    : (line: string): string => line;
+  // Written at once: lines of a process that is about to die must not stay in a buffer.
+  const stream: DestinationStream = {
+    write: (line) => {
+      destination.write(escaped(format(line)));
+    },
+  };
   return pino({ level: options.level, timestamp: pino.stdTimeFunctions.isoTime }, stream);
+}
+
+/**
+ * What JSON leaves as it is and terminals obey: the control characters from U+007F on, of which U+009B begins a sequence, line
+ * separators, and what turns text around. As JSON escapes, so that a line of JSON says the same as before.
+ */
+function escaped(line: string): string {
+  return line.replace(
+    /[\u007f-\u009f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

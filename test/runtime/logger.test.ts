@@ -22,6 +22,18 @@ test('lines for people carry no terminal escape of somebody else, in JSON or not
   }
 });
 
+test('what JSON leaves unescaped and terminals obey is escaped in every field, an error included', (t) => {
+  for (const pretty of [true, false]) {
+    const destination = new PassThrough();
+    const name = 'a\u009b2J\u202egpj.exe\u2028\u007f';
+    const logger = createLogger({ level: 'info', destination, pretty });
+    logger.error({ err: new Error(name), [name]: name, list: [name] }, name);
+    const text = String(destination.read());
+    t.notRegex(text, /[\u007f-\u009f\u2028\u202e]/u);
+    if (!pretty) t.like(JSON.parse(text), { msg: name, list: [name], err: { message: name } });
+  }
+});
+
 test('what is below the level is not written', (t) => {
   t.is(lines({ level: 'warn' }, 'nobody asked'), '');
 });
