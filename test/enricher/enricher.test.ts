@@ -272,6 +272,19 @@ test('a boot that goes on after a later one began is reported', (t) => {
   t.regex(coverage[0]?.gaps[0]?.detail ?? '', /boot boot-1 goes on after a later boot/);
 });
 
+test('a session that ends late says nothing of containers that a later one has described', (t) => {
+  const node = new TestNode({ session: 10n });
+  const process = node.process({ containerCgroupId: 7n });
+  const described = (name: string, version: number): RawEventBatch => {
+    node.open(process, '/x');
+    return node.batch({ containers: [containerDescriptor({ cgroupId: 7n, name, version })] });
+  };
+  const later = described('later', 1);
+  node.beginSession(5n);
+  const { enriched } = feed([later, described('earlier', 9)]);
+  t.is(enriched[1]?.containers[0]?.name, 'later');
+});
+
 test('rows whose indexes lead nowhere pass without a process, and end nothing', (t) => {
   const node = new TestNode();
   node.exec(node.process(), '/bin/sh');

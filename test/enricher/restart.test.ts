@@ -68,6 +68,13 @@ test('a restart after more batches than there are slots finds everything in the 
   );
 });
 
+test('a boot that goes on after a later one began is reported also after a restart', (t) => {
+  const first = new TestNode({ bootId: 'boot-1' });
+  const second = new TestNode({ bootId: 'boot-2' });
+  const outputs = run([first.batch(), second.batch(), first.batch()], { restarts: new Set([2]) });
+  t.regex(valuesOf('coverage', outputs).at(-1)?.gaps[0]?.detail ?? '', /boot boot-1 goes on/);
+});
+
 test('what one node does changes nothing of another', (t) => {
   const property = fc.property(steps, steps, fc.array(fc.boolean(), { maxLength: 80 }), (first, second, order) => {
     const one = live('node-1', first);

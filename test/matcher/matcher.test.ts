@@ -152,8 +152,11 @@ test('ownerOnly asks who the caller was before the exec', (t) => {
   const node = new TestNode();
   node.exec(node.process({ containerCgroupId: 7n, uid: 1000 }), '/usr/bin/sudo', { setUid: true });
   node.exec(node.process({ containerCgroupId: 7n, uid: 0 }), '/usr/bin/sudo');
+  const batch = node.batch({ containers });
+  // As the program runs afterwards, both act as root.
+  const processes = batch.processes.map((context) => ({ ...context, euid: 0, fsuid: 0 }));
   t.deepEqual(
-    alertsOf(rule, [node.batch({ containers })]).map(({ uid }) => uid),
+    alertsOf(rule, [{ ...batch, processes }]).map(({ uid }) => uid),
     [1000],
   );
 });
@@ -358,4 +361,42 @@ test('the arguments of a script are those it was called with; its interpreter is
     ['/opt/job stop', '/opt/job ./job'],
     ['/bin/sh -e ./job stop', '/bin/sh -e ./job ./job'],
   ]);
+});
+
+test('opening writes by its access, and by creating, truncating and appending', (t) => {
+  const rule = policy({ spec: 'file: { matchPaths: [{ path: /etc/passwd, readOnly: true }] }\naction: Audit' });
+  const flags = [0o0, 0o2000000, 0o1, 0o2, 0o3, 0o100, 0o1000, 0o2000];
+  const writes = flags.filter((one) => alertsOf(rule, [opening('/etc/passwd', { flags: one })]).length === 1);
+  t.deepEqual(writes, flags.slice(2));
+});
+
+test('a path of which only the end is known may begin within a name', (t) => {
+  const batch = opening('c/passwd', { file: { pathTruncated: true } });
+  t.is(alertsOf(blockPasswd, [batch]).length, 1);
+  t.is(alertsOf(auditPasswd, [opening('/x/passwd', { file: { pathTruncated: true } })]).length, 0);
+});
+
+test('containers of the same policies are judged by their own root links', (t) => {
+  const flow = new Flow();
+  flow.policies(policy({ spec: 'process: { matchPaths: [{ path: /bin/ls }] }\naction: Audit' }));
+  const node = new TestNode();
+  const counts = [[], null].map((rootLinks, index) => {
+    const cgroupId = BigInt(index) + 1n;
+    node.exec(node.process({ containerCgroupId: cgroupId }), '/usr/bin/ls');
+    return flow.batch(node.batch({ containers: [containerDescriptor({ cgroupId, rootLinks })] })).length;
+  });
+  t.deepEqual(counts, [0, 1]);
+});
+
+test('a posture that changes takes effect at its place', (t) => {
+  const flow = new Flow();
+  flow.policies(allowHosts);
+  const node = new TestNode();
+  const process = node.process({ containerCgroupId: 7n });
+  const actions = ['', postureBlock].map((defaults) => {
+    flow.policies(defaults);
+    node.open(process, '/etc/passwd');
+    return flow.batch(node.batch({ containers })).map(({ action }) => action);
+  });
+  t.deepEqual(actions, [['Audit'], ['Audit (Block)']]);
 });

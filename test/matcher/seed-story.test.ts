@@ -27,7 +27,7 @@ spec:
 /** dash runs ls in the container \`shop\`, whose programs lie in \`bin\`; another container does the same. */
 function story(bin: string, rootLinks: readonly RootLink[] | null): ReturnType<typeof alertsOf> {
   const node = new TestNode();
-  const init = node.process({ hostPid: 1, executable: '/sbin/init' });
+  const init = node.process({ hostPid: 1, executable: '/sbin/init', cwd: '/srv' });
   node.existing(init);
   for (const cgroupId of [7n, 8n]) {
     const shell = node.fork(init, { containerCgroupId: cgroupId, executable: `${bin}/dash`, tty: '/dev/pts/0' });
@@ -74,7 +74,7 @@ function oneAlert(t: ExecutionContext, bin: string, rootLinks: readonly RootLink
     enforcer: 'eBPF Monitor',
     action: 'Audit (Block)',
     result: 'Passed',
-    cwd: '/',
+    cwd: '/srv/',
     tty: '/dev/pts/0',
     eventOperation: 'exec',
     decidedBy: 'rule',
@@ -123,8 +123,8 @@ test('the same story judged again gives the same ids', (t) => {
 
 test('an exec that something else denied is named as the program that it would have been', (t) => {
   const node = new TestNode();
-  const shell = node.process({ containerCgroupId: 7n, executable: '/bin/dash' });
-  const child = node.fork(shell);
+  const shell = node.process({ containerCgroupId: 7n, executable: '/bin/login' });
+  const child = node.fork(shell, { executable: '/bin/dash' });
   node.exec(child, '/bin/ls', { arguments: ['ls'], returnValue: -13 });
   const containers = [containerDescriptor({ cgroupId: 7n, name: 'shop', rootLinks: [] })];
   const [alert] = alertsOf(policy, [node.batch({ containers })]);
