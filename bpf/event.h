@@ -59,7 +59,8 @@ enum palisade_path_source {
 /*
  * The strings behind the header, in this order, without NUL (arguments: each one ends with a NUL), without anything
  * between them. Paths are as the process's own root shows them; a path that cannot be reached from that root begins
- * with the root of its mount. A truncated path is a suffix of the whole one: it does not begin with '/'.
+ * with the root of its mount; what is in no directory is '/' and its name ("/memfd:x", "/pipefs"). A truncated path is
+ * a suffix of the whole one: it does not begin with '/'.
  */
 enum palisade_string {
 	PALISADE_STRING_COMM = 0,
@@ -103,8 +104,9 @@ struct palisade_event {
 	__u64 cgroup_id;	   /* in the deciding hierarchy */
 	__u64 container_cgroup_id; /* of the outermost container; 0: the host */
 	__u64 child_start_time_ns; /* fork; else 0 */
-	__u64 flags;	    /* open: O_*; fork: CLONE_*, as far as parent and child tell; exec: PALISADE_EXEC_SET_ID */
-	__s64 return_value; /* of the system call; exit: the wait status; fork: 0; exec that succeeded: 0 */
+	__u64 flags;		   /* open: O_*, below 2^52; fork: CLONE_*, as far as parent and child tell; exec:
+				      PALISADE_EXEC_SET_ID */
+	__s64 return_value;	   /* of the system call; exit: the wait status; fork: 0; exec that succeeded: 0 */
 	struct palisade_inode file;
 	struct palisade_inode interpreter;
 	__u32 cpu;

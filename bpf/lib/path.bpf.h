@@ -29,6 +29,26 @@ static __always_inline long read_link(struct dentry_link *link, struct dentry *d
 }
 
 /*
+ * The path of what is in no directory, such as a memfd, a pipe or a socket: '/' and its name, as the kernel's own
+ * d_path() has it without what that adds; where it has no name, the file system's.
+ */
+static __always_inline void take_lone_name(struct walk *walk, struct dentry *dentry, const unsigned char *name)
+{
+	long bytes = COUNTED(bpf_probe_read_kernel_str(walk->bytes, 256, name)); /* NAME_MAX and a NUL */
+	__u32 start;
+
+	if (bytes == 1)
+		bytes = COUNTED(bpf_probe_read_kernel_str(walk->bytes, 256, BPF_CORE_READ(dentry, d_sb, s_type, name)));
+	if (bytes <= 1 || bytes > 256 || walk->bytes[0] == '/') /* '/': the root of a file system */
+		return;
+	start = PALISADE_PATH_MAX - bytes;
+	if (COUNTED(bpf_probe_read_kernel(&walk->bytes[(start & (PALISADE_PATH_MAX - 1)) + 1], bytes - 1, walk->bytes)))
+		return;
+	walk->bytes[start & (PALISADE_PATH_MAX - 1)] = '/';
+	walk->start = start;
+}
+
+/*
  * One step of the walk towards the root: a component, or a mount crossed. Returns 0 where the walk goes on. A global
  * function with its state in memory, so that the verifier goes through it once, and not 200 times.
  */
@@ -54,6 +74,8 @@ __noinline int walk_step(struct walk *walk)
 		parent_mount = BPF_CORE_READ(mount, mnt_parent);
 		if (walk->dentry != walk->mount_root || parent_mount == mount || !parent_mount) {
 			/* Root of everything, of a mount that was taken away, or of what no mount shows. */
+			if (walk->dentry != walk->mount_root && walk->start == PALISADE_PATH_MAX)
+				take_lone_name(walk, dentry, link.name);
 			walk->truncated = 0;
 			return 1;
 		}

@@ -10,6 +10,10 @@
 #define O_CREAT 0100
 #define O_TRUNC 01000
 #define O_PATH 010000000
+#define RESOLVE_IN_ROOT 0x10 /* uapi/linux/openat2.h */
+/* No kernel takes flags beyond 32 bits (fs/open.c, build_open_flags), and user space keeps numbers exact below 2^53: a
+ * call that fails for such flags is told by those that fit. */
+#define OPEN_FLAGS_TOLD ((1ull << 52) - 1)
 
 struct open_call {
 	__s32 directory;
@@ -26,6 +30,7 @@ static __always_inline void read_open_call(struct open_call *call, struct pt_reg
 		if (number == NR_OPENAT2) {
 			COUNTED(bpf_probe_read_user(
 				&call->how, sizeof(call->how), (void *)syscall_argument(regs, compat, 2)));
+			call->how.flags &= OPEN_FLAGS_TOLD;
 			return;
 		}
 		call->how.flags = (__u32)syscall_argument(regs, compat, 2);
@@ -74,6 +79,8 @@ int BPF_PROG(call_open, struct pt_regs *regs, long result)
 		add_user_text(scratch, PALISADE_STRING_TYPED_PATH, call.path);
 	} else {
 		add_typed_path(scratch, task, call.directory, call.path);
+		if (call.how.resolve & RESOLVE_IN_ROOT) /* Not what the text says: its '/' is the directory. */
+			scratch->event.path_source = PALISADE_PATH_TEXT;
 	}
 	submit_event(scratch, PALISADE_OPERATION_OPEN);
 	return 0;

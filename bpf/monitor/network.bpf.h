@@ -20,13 +20,15 @@ static __always_inline void add_unix_name(struct scratch *scratch, const void *n
 
 	if (bytes > UNIX_PATH_MAX)
 		bytes = UNIX_PATH_MAX;
-	result = COUNTED(bpf_probe_read_user_str(to, bytes + 1, name));
-	if (result > 1) {
-		end_string(scratch, PALISADE_STRING_ADDRESS, result - 1);
+	/* Not a byte more than the caller gave, which may be the last that can be read. */
+	if (COUNTED(bpf_probe_read_user(to, bytes, name)))
 		return;
+	to[bytes] = '\0';
+	if (to[0] != '\0') {
+		result = COUNTED(bpf_probe_read_kernel_str(to, bytes + 1, to));
+		if (result > 1)
+			bytes = result - 1;
 	}
-	if (result < 0 || COUNTED(bpf_probe_read_user(to, bytes, name)))
-		return;
 	end_string(scratch, PALISADE_STRING_ADDRESS, bytes);
 }
 

@@ -90,6 +90,12 @@ kernelTest('connect to a socket with a name has the path', async (t) => {
   t.is(event.strings.address, path);
 });
 
+kernelTest('connect to a path that ends where readable memory does has that path', async (t) => {
+  const event = await onlyConnect(t, ['edge', 'stream', '/palisade/nobody']);
+  t.like(event, { returnValue: -2n, addressFamily: 1n, socketType: 1n });
+  t.is(event.strings.address, '/palisade/nobody');
+});
+
 kernelTest('connect to an abstract socket keeps the leading NUL', async (t) => {
   const event = await onlyConnect(t, ['abstract', 'stream', 'palisade-nobody']);
   t.is(event.returnValue, -111n);

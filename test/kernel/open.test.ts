@@ -166,6 +166,32 @@ kernelTest('a symbolic link is told as what it leads to', async (t) => {
   t.is(event.strings.typedPath, link);
 });
 
+for (const { call, path } of [
+  { call: 'memfd', path: '/memfd:of the test' },
+  { call: 'pipe', path: '/pipefs' },
+]) {
+  kernelTest(`what is in no directory has a path of its own that is not the root's: ${call}`, async (t) => {
+    const { event, result } = await onlyOpen(t, [call, 'of the test']);
+    t.true(result >= 0n);
+    t.is(event.strings.path, path);
+    t.like(event, { pathSource: BigInt(eventPathSource.object), truncated: [] });
+    t.true(event.fileInode > 0n);
+  });
+}
+
+kernelTest('an openat2 that fails for flags beyond all numbers is told, by those that fit', async (t) => {
+  const { event, result } = await onlyOpen(t, ['openat2', '/etc/passwd', '0x8010000000080001']);
+  t.is(result, -22n);
+  t.like(event, { syscall: 437n, returnValue: -22n, flags: 0x80001n });
+});
+
+kernelTest('a path typed in another root, where nothing is found, is text and no path of ours', async (t) => {
+  const { event, result } = await onlyOpen(t, ['in-root', '/not/there', '0', '/usr'], { opensBefore: 1 });
+  t.is(result, -2n);
+  t.like(event, { pathSource: BigInt(eventPathSource.text) });
+  t.like(event.strings, { typedPath: '/not/there', path: undefined });
+});
+
 kernelTest('an open that fails has the text, and the directory it was relative to', async (t) => {
   const { event, result } = await onlyOpen(t, ['openat', 'not/there', '0', '/etc'], { opensBefore: 1, cwd: '/usr' });
   t.is(result, -2n);

@@ -1,5 +1,5 @@
-/* connect inet|inet6|unix|abstract|unspec|bad stream|dgram|nonblock ADDRESS [PORT]: connects once and prints the
- * result. */
+/* connect inet|inet6|unix|edge|abstract|unspec|bad stream|dgram|nonblock ADDRESS [PORT]: connects once and prints the
+ * result. edge: as unix, but the path ends without a NUL where readable memory does. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -34,6 +35,14 @@ int main(int argc, char **argv)
 		un->sun_family = AF_UNIX;
 		strcpy(un->sun_path + abstract, text);
 		bytes = offsetof(struct sockaddr_un, sun_path) + strlen(text) + 1;
+	} else if (!strcmp(family, "edge")) {
+		char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		munmap(pages + 4096, 4096);
+		bytes = offsetof(struct sockaddr_un, sun_path) + strlen(text);
+		un = (void *)(pages + 4096 - bytes);
+		un->sun_family = address.ss_family = AF_UNIX;
+		memcpy(un->sun_path, text, strlen(text));
 	} else if (!strcmp(family, "unspec")) {
 		in->sin_family = AF_UNSPEC;
 	} else {
@@ -44,6 +53,6 @@ int main(int argc, char **argv)
 	fd = socket(!strcmp(family, "unspec") ? AF_INET : address.ss_family, type, 0);
 	if (!strcmp(family, "bad"))
 		fd = 999;
-	printf("%d\n", connect(fd, (void *)&address, bytes) ? -errno : 0);
+	printf("%d\n", connect(fd, (void *)un, bytes) ? -errno : 0);
 	return 0;
 }

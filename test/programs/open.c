@@ -1,5 +1,5 @@
 /* open CALL PATH [FLAGS [DIRECTORY]]: makes one call that opens, by number so that libc chooses nothing; prints its
- * result. */
+ * result. What memfd and pipe open has no path: they do it by /proc/self/fd. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +14,14 @@
 static long result_of(long result)
 {
 	return result < 0 ? -errno : result;
+}
+
+static long again(int descriptor)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", descriptor);
+	return result_of(syscall(SYS_openat, AT_FDCWD, path, O_RDONLY, 0));
 }
 
 /* The 32-bit way: int $0x80 with numbers and pointers of i386. */
@@ -33,8 +41,8 @@ static long compat(long number, const char *path, long flags, long mode)
 int main(int argc, char **argv)
 {
 	const char *call = argv[1], *path = argv[2];
-	long flags = argc > 3 ? strtol(argv[3], NULL, 0) : O_RDONLY, result = -EINVAL;
-	int directory = AT_FDCWD;
+	long flags = argc > 3 ? (long)strtoul(argv[3], NULL, 0) : O_RDONLY, result = -EINVAL;
+	int directory = AT_FDCWD, ends[2];
 
 	if (argc > 4) /* One more open: the caller of this program expects it. */
 		directory = open(argv[4], O_RDONLY | O_DIRECTORY);
@@ -47,7 +55,14 @@ int main(int argc, char **argv)
 	else if (!strcmp(call, "openat2")) {
 		struct open_how how = {.flags = flags, .mode = flags & O_CREAT ? 0640 : 0};
 		result = result_of(syscall(SYS_openat2, directory, path, &how, sizeof(how)));
-	} else if (!strcmp(call, "compat"))
+	} else if (!strcmp(call, "in-root")) {
+		struct open_how how = {.flags = flags, .resolve = RESOLVE_IN_ROOT};
+		result = result_of(syscall(SYS_openat2, directory, path, &how, sizeof(how)));
+	} else if (!strcmp(call, "memfd"))
+		result = again(memfd_create(path, 0));
+	else if (!strcmp(call, "pipe"))
+		result = pipe(ends) ? -errno : again(ends[0]);
+	else if (!strcmp(call, "compat"))
 		result = compat(5, path, flags, 0640);
 	else if (!strcmp(call, "unreadable")) /* No such address. */
 		result = result_of(syscall(SYS_openat, directory, (char *)8, flags, 0));
