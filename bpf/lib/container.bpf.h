@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which container a process belongs to: by its cgroup in the deciding hierarchy, and nothing else. Where a process goes by
- * its own doing, or by that of another one in a container, changes nothing: so what it belongs to is kept with the process
- * (`belongings`), inherited by fork, and only a move made from the host changes it. Who makes and moves: monitor/cgroup.bpf.h.
+ * Which container a process belongs to: by its cgroup in the deciding hierarchy, and nothing else. Where a process goes
+ * by its own doing, or by that of another one in a container, changes nothing: so what it belongs to is kept with the
+ * process
+ * (`belongings`), inherited by fork, and only a move made from the host changes it. Who makes and moves:
+ * monitor/cgroup.bpf.h.
  */
 #ifndef PALISADE_CONTAINER_BPF_H
 #define PALISADE_CONTAINER_BPF_H
@@ -12,8 +14,8 @@
 #include "flavors.bpf.h"
 
 /*
- * Levels looked through, from the root down: a container lies near it (systemd and Kubernetes nest some six), and what it
- * makes beneath itself, however deep, cannot push it out of sight.
+ * Levels looked through, from the root down: a container lies near it (systemd and Kubernetes nest some six), and what
+ * it makes beneath itself, however deep, cannot push it out of sight.
  */
 #define CGROUP_LEVELS 32
 
@@ -84,13 +86,11 @@ static __always_inline __u64 ancestor_id(struct cgroup *cgroup, int level)
 	__u64 id = 0;
 
 	if (bpf_core_field_exists(cgroup->ancestors)) {
-		COUNTED(bpf_probe_read_kernel(
-			&ancestor, sizeof(ancestor),
+		COUNTED(bpf_probe_read_kernel(&ancestor, sizeof(ancestor),
 			(void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors) + level * sizeof(ancestor)));
 		return cgroup_id(ancestor);
 	}
-	COUNTED(bpf_probe_read_kernel(
-		&id, sizeof(id),
+	COUNTED(bpf_probe_read_kernel(&id, sizeof(id),
 		(void *)cgroup + bpf_core_field_offset(struct cgroup___v6_0, ancestor_ids) + level * sizeof(id)));
 	return id;
 }
@@ -129,6 +129,24 @@ static __always_inline void keep_belonging(struct task_struct *leader, __u64 con
 		kept->container = container;
 	else
 		COUNTED(-12); /* ENOMEM: the process's cgroup goes on telling */
+}
+
+/*
+ * A task is about to exec. Where it is not its process's leader it becomes that, and the leader is gone with what was
+ * kept (fs/exec.c, de_thread): so it takes that over beforehand. Where the exec fails, nobody asks what another thread
+ * keeps.
+ */
+static __always_inline void follow_thread(struct task_struct *task)
+{
+	struct belonging *kept;
+
+	if (task->pid == task->tgid)
+		return;
+	kept = bpf_task_storage_get(&belongings, task->group_leader, NULL, 0);
+	if (kept)
+		keep_belonging(task, kept->container);
+	else
+		bpf_task_storage_delete(&belongings, task);
 }
 
 #endif

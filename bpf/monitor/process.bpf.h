@@ -92,6 +92,7 @@ int BPF_PROG(exec_enter, struct pt_regs *regs, long number)
 	} else if (number != NR_EXECVE && number != NR_EXECVEAT) {
 		return 0;
 	}
+	follow_thread(task);
 	if (operations_off & (1 << PALISADE_OPERATION_EXEC))
 		return 0;
 	caller = bpf_task_storage_get(&callers, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -211,7 +212,10 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old_tid, struct linux
 	if (caller)
 		add_caller(&scratch->event, caller);
 	if (is_script) {
-		script = script_file(task);
+		/* With binfmt_misc's flag O the file stays open for its interpreter, as this descriptor
+		 * (fs/binfmt_misc.c). */
+		script = BPF_CORE_READ_BITFIELD_PROBED(binprm, have_execfd) ? file_of_descriptor(task, binprm->execfd)
+									    : script_file(task);
 		scratch->event.interpreter_source = PALISADE_PATH_OBJECT;
 		describe_inode(&scratch->event.interpreter, file);
 	}

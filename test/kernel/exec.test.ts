@@ -1,4 +1,5 @@
-import { chmodSync, copyFileSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { eventConstant, eventPathSource } from '../../collector/event-layout.ts';
@@ -85,6 +86,34 @@ kernelTest('execveat names the directory and the program', async (t) => {
   t.true(event.fileDescriptor >= 0n);
   t.is(event.strings.path, exit);
   t.regex(event.strings.calledName ?? '', /^\/dev\/fd\/\d+\/exit$/);
+});
+
+kernelTest('a program that is in no directory is told by its own name', async (t) => {
+  const { events } = await openCapture(t).run(testProgram('exec'), ['memfd', exit, '0']);
+  t.deepEqual(
+    events.map(({ operation }) => operation),
+    ['exec', 'open', 'exec', 'exit'],
+    'and nothing else came',
+  );
+  const event = events[2];
+  t.like(event, { syscall: 322n, pathSource: BigInt(eventPathSource.object) });
+  t.like(event?.strings, { path: '/memfd:copy', executable: '/memfd:copy', callerExecutable: testProgram('exec') });
+});
+
+kernelTest('a file that binfmt_misc keeps open for its interpreter is told as that file', async (t) => {
+  const made = directory(t);
+  const [formats, file] = [join(made, 'formats'), join(made, 'file.palisade-test')];
+  mkdirSync(formats);
+  execFileSync('mount', ['-t', 'binfmt_misc', 'binfmt_misc', formats]);
+  t.teardown(() => {
+    writeFileSync(join(formats, 'palisade-test'), '-1');
+    execFileSync('umount', [formats]);
+  });
+  writeFileSync(join(formats, 'register'), `:palisade-test:E::palisade-test::${exit}:O`);
+  writeFileSync(file, '0', { mode: 0o755 });
+  const { events } = await openCapture(t).run(testProgram('exec'), ['execve', file, '0']);
+  t.like(events[1]?.strings, { path: file, interpreter: exit, executable: exit });
+  t.is(events[1]?.fileInode, statSync(file, { bigint: true }).ino);
 });
 
 kernelTest('a script is told as the script, with the interpreter that runs', async (t) => {
