@@ -29,6 +29,10 @@ constexpr std::size_t kLogBytes = 4u << 20;
 /// Maps that outlive a session. The others belong to it.
 constexpr std::array<const char*, 7> kSharedMaps = {"containers",    "container_paths", "container_layouts", "runtimes",
                                                     "runtime_names", "belongings",      "registered"};
+/// Those of them that hold ids of cgroups, which mean something else in another hierarchy.
+constexpr std::array<const char*, 3> kCgroupMaps = {"containers", "container_paths", "belongings"};
+/// Which hierarchy that is.
+constexpr const char* kHierarchyPin = "hierarchy";
 /// Of all processes in one scan: at some 500 bytes each, more than pid_max allows on a usual machine.
 constexpr std::size_t kScanBytesMax = 64u << 20;
 /// Programs that are run on demand, not attached.
@@ -155,6 +159,27 @@ void Monitor::reuse_or_discard(bpf_map* map) {
   unlink(path.c_str());
 }
 
+/// Drops what is pinned about cgroups where another hierarchy decides than when it was, and writes down which does.
+void Monitor::keep_hierarchy(bool unified) {
+  const std::filesystem::path path = directory_ / kHierarchyPin;
+  const std::uint32_t zero = 0, wanted = unified ? 2 : 1;
+  std::uint32_t found = 0;
+  Descriptor marker(bpf_obj_get(path.c_str()));
+  bpf_map_info info{};
+  std::uint32_t length = sizeof(info);
+  if (marker && (bpf_obj_get_info_by_fd(marker.get(), &info, &length) != 0 || info.value_size != sizeof(found) ||
+                 bpf_map_lookup_elem(marker.get(), &zero, &found) != 0))
+    found = 0;
+  if (found == wanted) return;
+  for (const char* name : kCgroupMaps) unlink((directory_ / name).c_str());
+  unlink(path.c_str());
+  marker = Descriptor(
+      bpf_map_create(BPF_MAP_TYPE_ARRAY, "palisade_hier", sizeof(std::uint32_t), sizeof(wanted), 1, nullptr));
+  if (!marker || bpf_map_update_elem(marker.get(), &zero, &wanted, BPF_ANY) != 0 ||
+      bpf_obj_pin(marker.get(), path.c_str()) != 0)
+    throw KernelError("write down the hierarchy of cgroups in " + path.string(), errno);
+}
+
 void Monitor::load(const MonitorOptions& options) {
   const LibbpfMessages messages;
   skeleton_.reset(monitor_bpf__open());
@@ -171,6 +196,7 @@ void Monitor::load(const MonitorOptions& options) {
   const int cpus = libbpf_num_possible_cpus();
   if (cpus < 0) throw KernelError("count the CPUs", -cpus);
   bpf_map__set_max_entries(skeleton_->maps.scratches, static_cast<std::uint32_t>(cpus));
+  keep_hierarchy(options.unified_hierarchy);
   for (const char* name : kSharedMaps) reuse_or_discard(bpf_object__find_map_by_name(skeleton_->obj, name));
 
   // The verifier writes into a buffer of ours only where it refuses: libbpf then loads a second time with a log.

@@ -94,6 +94,7 @@ class Monitor {
   void find_predecessors();
   void load(const MonitorOptions& options);
   void attach();
+  void keep_hierarchy(bool unified);
   void reuse_or_discard(bpf_map* map);
   bpf_map* pinned_map(const std::string& name) const;
   std::uint64_t skipped_runs() const;

@@ -149,7 +149,8 @@ test('uninstall takes nothing that is no pin of ours for one', (t) => {
 test('the list of pins is that of the native monitor', (t) => {
   const source = readFileSync(path.join(packageRoot(), 'native/monitor.cc'), 'utf8');
   const [, list = ''] = /kSharedMaps = \{([^}]*)\}/u.exec(source) ?? [];
-  t.deepEqual([...list.matchAll(/"(\w+)"/gu)].map(([, name]) => name).sort(), [...pinnedMaps].sort());
+  const [, hierarchy = ''] = /kHierarchyPin = ("\w+")/u.exec(source) ?? [];
+  t.deepEqual([...(list + hierarchy).matchAll(/"(\w+)"/gu)].map(([, name]) => name).sort(), [...pinnedMaps].sort());
 });
 
 test('a reader that has seen enough is no error', (t) => {

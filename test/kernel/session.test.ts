@@ -4,6 +4,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import test, { type ExecutionContext } from 'ava';
+import { containerBytes } from '../../collector/container-structs.ts';
 import { KernelError } from '../../native/kernel-error.ts';
 import { openMonitor, type Monitor, type MonitorStatistics } from '../../native/monitor.ts';
 import { openCapture, pinDirectory, testHierarchy, whyNoKernelTests } from '../support/kernel-capture.ts';
@@ -197,6 +198,26 @@ kernelTest('pins of another version are discarded, and it is said which and why'
   monitor.registerProcess();
   await drain(monitor);
   await monitor.close();
+});
+
+kernelTest('containers stay over a start with another ring, but not where another hierarchy decides', async (t) => {
+  const directory = pinDirectory(t);
+  const key = new Uint8Array(new BigUint64Array([77n]).buffer);
+  const isKnown = async (options: {
+    readonly hierarchy: 'v2' | 'pids';
+    readonly ringBytes: number;
+  }): Promise<boolean> => {
+    await using monitor = openMonitor({ pinDirectory: directory, ...options });
+    const value = monitor.mapLookup('containers', key);
+    if (value === undefined) monitor.mapUpdate('containers', key, new Uint8Array(containerBytes));
+    monitor.detach();
+    await drain(monitor);
+    return value !== undefined;
+  };
+  t.false(await isKnown({ hierarchy: 'pids', ringBytes: 8 << 20 }));
+  t.true(await isKnown({ hierarchy: 'pids', ringBytes: 1 << 20 }));
+  t.false(await isKnown({ hierarchy: 'v2', ringBytes: 1 << 20 }), 'its ids are of other cgroups');
+  t.true(await isKnown({ hierarchy: 'v2', ringBytes: 1 << 20 }));
 });
 
 kernelTest('a pin directory of another user, or one that others may write, is not trusted', (t) => {
