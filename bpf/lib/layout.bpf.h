@@ -55,8 +55,8 @@ static __always_inline __u32 read_name(char *into, struct cgroup *cgroup)
 }
 
 /*
- * Whether an unprivileged user can make cgroups beneath this one or give one of them its name: it owns it, or one above, or
- * may write there. Deeper than CGROUP_LEVELS counts as so.
+ * Whether an unprivileged user can make cgroups beneath this one or give one of them its name: it owns it, or one
+ * above, or may write there. Deeper than CGROUP_LEVELS counts as so.
  */
 static __always_inline bool is_delegated(struct cgroup *cgroup)
 {
@@ -130,8 +130,8 @@ __noinline int layout_fits(const struct palisade_layout *row, const struct cgrou
 				return 0;
 	}
 	if (row->parent_length) {
-		if (row->parent_is_prefix ? names->parent_length < row->parent_length :
-					    names->parent_length != row->parent_length)
+		if (row->parent_is_prefix ? names->parent_length < row->parent_length
+					  : names->parent_length != row->parent_length)
 			return 0;
 		if (!has_text(names->parent, row->parent, row->parent_length))
 			return 0;

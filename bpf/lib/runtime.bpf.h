@@ -28,7 +28,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
-	__type(key, __u64); /* start time of the process */
+	__type(key, __u64);   /* start time of the process */
 	__type(value, __u32); /* its tgid */
 } runtime_processes SEC(".maps");
 
@@ -56,7 +56,8 @@ static __always_inline bool is_runtime_file(struct file *file)
 
 	if (bpf_map_lookup_elem(&runtimes, &executable) || bpf_map_lookup_elem(&runtime_copies, &executable))
 		return true;
-	COUNTED(bpf_probe_read_kernel_str(name.text, sizeof(name.text), BPF_CORE_READ(file, f_path.dentry, d_name.name)));
+	COUNTED(bpf_probe_read_kernel_str(
+		name.text, sizeof(name.text), BPF_CORE_READ(file, f_path.dentry, d_name.name)));
 	return bpf_map_lookup_elem(&runtime_names, &name) != NULL;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which cgroups are containers, as they come and go. Nothing here goes through the ring, so nothing can be lost with it.
+ * Which cgroups are containers, as they come and go. Nothing here goes through the ring, so nothing can be lost with
+ * it.
  *
  *   made, with a known layout                              → a container
  *   made by a runtime of the host's root                   → a candidate
@@ -89,8 +90,8 @@ int BPF_PROG(cgroup_entered, struct cgroup *cgroup, const char *path, struct tas
 	if (!cgroup_decides(cgroup) || (!threadgroup && task->pid != task->tgid))
 		return 0;
 	/*
-	 * The move is done already. Whoever is in a container has a belonging, so a mover without one is of the host, also
-	 * where it has just moved itself.
+	 * The move is done already. Whoever is in a container has a belonging, so a mover without one is of the host,
+	 * also where it has just moved itself.
 	 */
 	kept = bpf_task_storage_get(&belongings, mover->group_leader, NULL, 0);
 	if (!kept || kept->container == 0) {

@@ -7,9 +7,9 @@
 #include "../lib/task.bpf.h"
 
 /*
- * Run once, when the collector has told of the containers that were there before the monitor: each process learns which one
- * it is in, and is written out as an event without a sequence number. /proc could tell of them too, but has start times in
- * hundredths of a second, and these name a process together with its pid.
+ * Run once, when the collector has told of the containers that were there before the monitor: each process learns which
+ * one it is in, and is written out as an event without a sequence number. /proc could tell of them too, but has start
+ * times in hundredths of a second, and these name a process together with its pid.
  */
 SEC("iter/task")
 int process_scan(struct bpf_iter__task *context)
