@@ -10,8 +10,8 @@ export function engineRunsAs(): EngineUser | undefined {
   return process.getuid?.() === 0 ? findUser(engineUser) : undefined;
 }
 
-/** A line for what happens to the engine: it comes back by itself, and alerts wait in the log meanwhile. */
-export function logEngineEvent(logger: Logger, event: EngineEvent): void {
+/** A line for what happens to a running engine: it comes back by itself, and alerts wait in the log meanwhile. */
+export function logEngineEvent(logger: Logger, event: Exclude<EngineEvent, { readonly kind: 'spawned' }>): void {
   switch (event.kind) {
     case 'died':
       logger.warn(

@@ -43,8 +43,8 @@ interface Running {
   readonly client: ClickHouseClient;
   readonly policies: PolicySourceOptions;
   readonly nodeId: string;
-  /** The engine's process, whose own file noise is left out. */
-  readonly enginePid: number | undefined;
+  /** The kernel's events. */
+  readonly live: SourceStage;
   readonly logger: Logger;
   readonly screen: Screen;
   readonly signal: AbortSignal;
@@ -68,19 +68,24 @@ export async function up(config: Config, options: UpOptions): Promise<ExitCode> 
   const policies = { paths: config.policies, sourceId: `files@${nodeId}`, logger };
   // Before the first event, so that what happens at once is judged by the policies that are there.
   const found = await synchronizePolicyFiles(log, policies);
+  const live = collectorThread(
+    { nodeId, dataDirectory: layout.collector, pinDirectory: config.pinDirectory, ringBytes: config.ringSize },
+    { createAppendPort: () => log.createAppendPort(), logger },
+  );
   await using engine = await startEmbeddedClickHouse({
     dataDirectory: layout.root,
     runAs: engineRunsAs(),
     report: (event) => {
-      logEngineEvent(logger, event);
+      // Its own file noise is left out, from its first act on, and again when it is started anew.
+      if (event.kind === 'spawned') live.addProcess(event.pid);
+      else logEngineEvent(logger, event);
     },
   });
   const client = connectClickHouse(engine.owner);
   await migrate(client, path.join(packageRoot(), 'schemas/clickhouse'));
   screen.terminal.print(`${found.policies} policies in force. Alerts appear here; Ctrl-C ends.\n`);
   const { signal } = signals;
-  const enginePid = engine.engineStatus().pid;
-  await runLiveOrRecorded({ config, log, client, policies, nodeId, enginePid, logger, screen, signal });
+  await runLiveOrRecorded({ config, log, client, policies, nodeId, live, logger, screen, signal });
   await client.close();
   screen.terminal.print('Stopped; everything that was seen is stored.\n');
   return exitCodes.done;
@@ -88,12 +93,12 @@ export async function up(config: Config, options: UpOptions): Promise<ExitCode> 
 
 /** Watches the kernel where that is possible, else plays the recording; says which, and why. */
 async function runLiveOrRecorded(running: Running): Promise<void> {
-  const { config, nodeId, screen } = running;
+  const { config, nodeId, live, screen } = running;
   const missing = checkHost(config.pinDirectory).filter((check) => !check.holds);
   let reasons = missing.map((check) => check.detail);
   if (reasons.length === 0) {
     try {
-      await run(running, liveEvents(running));
+      await run(running, live);
       return;
     } catch (error) {
       // What the checks could not foresee: the kernel itself said no, and its message says to what.
@@ -109,17 +114,6 @@ async function runLiveOrRecorded(running: Running): Promise<void> {
     screen.terminal.print('The recording is over. `npx palisade sql` has its alerts; Ctrl-C ends.\n');
   };
   await run(running, recordingSource({ file: recordingFile(), nodeId, onPlayed }));
-}
-
-function liveEvents({ config, nodeId, log, logger, enginePid }: Running): SourceStage {
-  const options = {
-    nodeId,
-    dataDirectory: dataLayout(config.dataDirectory).collector,
-    pinDirectory: config.pinDirectory,
-    ringBytes: config.ringSize,
-    pipelinePids: enginePid === undefined ? [] : [enginePid],
-  };
-  return collectorThread(options, { createAppendPort: () => log.createAppendPort(), logger });
 }
 
 async function run({ log, client, policies, logger, screen, signal }: Running, events: SourceStage): Promise<void> {

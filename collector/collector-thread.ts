@@ -5,11 +5,27 @@ import { PalisadeError, errorCodes } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { CollectorOptions } from './collector.ts';
 import type { CollectorEvent } from './collector-session.ts';
+import { PipelineProcesses } from './pipeline-processes.ts';
 
 /** To the thread: what it works with. `port` is transferred. */
 export interface CollectorWorkerData {
   readonly options: CollectorOptions;
   readonly port: MessagePort;
+}
+
+/** To the thread, later. */
+export type CollectorCommand =
+  | { readonly kind: 'stop' }
+  /** A process of the pipeline, in the initial pid namespace. */
+  | { readonly kind: 'process'; readonly hostPid: number };
+
+/** The collector as a stage, in a thread of its own. */
+export interface CollectorThread extends SourceStage {
+  /**
+   * Leaves out the file and network acts of another process of the pipeline; never those of its children. At any time: what
+   * is told before `run` is known to the thread when it starts.
+   */
+  addProcess(hostPid: number): void;
 }
 
 /** From the thread. */
@@ -24,9 +40,6 @@ export type CollectorMessage =
       readonly cause: unknown;
     };
 
-/** To the thread, later: the only thing there is to say. */
-export const stopMessage = 'stop';
-
 /**
  * The collector as a stage in a thread of its own, so that nothing else in the process keeps it from reading the ring.
  * `createAppendPort` is the log's: what the thread appends goes there and not through `run`'s log.
@@ -34,10 +47,14 @@ export const stopMessage = 'stop';
 export function collectorThread(
   options: CollectorOptions,
   dependencies: { readonly createAppendPort: () => MessagePort; readonly logger: Logger },
-): SourceStage {
+): CollectorThread {
+  const processes = new PipelineProcesses();
   return {
     name: 'collector',
     outputs: ['raw-events'],
+    addProcess(hostPid) {
+      processes.add(hostPid);
+    },
     async run(_log, signal) {
       const port = dependencies.createAppendPort();
       const workerData: CollectorWorkerData = { options, port };
@@ -57,8 +74,14 @@ export function collectorThread(
       worker.on('error', (error) => {
         failure = error instanceof Error ? error : new Error(String(error));
       });
+      const tell = (command: CollectorCommand): void => {
+        worker.postMessage(command);
+      };
+      processes.handTo((hostPid) => {
+        tell({ kind: 'process', hostPid });
+      });
       const stop = (): void => {
-        worker.postMessage(stopMessage);
+        tell({ kind: 'stop' });
       };
       if (signal.aborted) stop();
       else signal.addEventListener('abort', stop, { once: true });

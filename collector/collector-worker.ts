@@ -3,7 +3,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { appendThrough } from '../eventlog/embedded.ts';
 import { PalisadeError } from '../runtime/errors.ts';
 import { collect } from './collector.ts';
-import { stopMessage, type CollectorMessage, type CollectorWorkerData } from './collector-thread.ts';
+import type { CollectorCommand, CollectorMessage, CollectorWorkerData } from './collector-thread.ts';
+import { PipelineProcesses } from './pipeline-processes.ts';
 
 if (parentPort === null) throw new Error('collector-worker.ts runs as a worker thread only');
 const parent = parentPort;
@@ -12,14 +13,17 @@ const post = (message: CollectorMessage): void => {
 };
 const { options, port } = workerData as CollectorWorkerData;
 const stopping = new AbortController();
-parent.on('message', (message: unknown) => {
-  if (message === stopMessage) stopping.abort();
+const processes = new PipelineProcesses();
+parent.on('message', (command: CollectorCommand) => {
+  if (command.kind === 'process') processes.add(command.hostPid);
+  else stopping.abort();
 });
 
 try {
   await using log = appendThrough(port);
   await collect({
     options,
+    processes,
     log,
     signal: stopping.signal,
     report: (event) => {

@@ -7,6 +7,7 @@ import { decidingHierarchy } from './cgroup-hierarchy.ts';
 import { installedRuntimes, readContainers, writeLayouts, writeRuntimes } from './container-maps.ts';
 import { scanContainers } from './container-scan.ts';
 import { describeHost } from './host-descriptor.ts';
+import { PipelineProcesses } from './pipeline-processes.ts';
 import { existingProcesses } from './process-scan.ts';
 import { RuntimeStates } from './runtime-state.ts';
 import { SavedContainers } from './saved-containers.ts';
@@ -23,8 +24,6 @@ export interface CollectorOptions {
   readonly ringBytes: number;
   /** Executables of container runtimes beside those that are found by name and in engines' configurations. */
   readonly runtimeExecutables?: readonly string[];
-  /** Processes of the pipeline beside this one, whose file and network acts are left out; never those of their children. */
-  readonly pipelinePids?: readonly number[];
 }
 
 const operations: readonly MonitorOperation[] = ['fork', 'exec', 'exit', 'open', 'connect'];
@@ -35,23 +34,29 @@ const saveEveryMs = 10_000;
  * The source of raw events: the monitor in the kernel, read until `signal` aborts, then drained. Throws KernelError where the
  * kernel refuses. It keeps its thread busy: run it by `collectorThread`.
  */
-export function collectorStage(options: CollectorOptions, report: CollectorReport): SourceStage {
+export function collectorStage(
+  options: CollectorOptions,
+  report: CollectorReport,
+  processes = new PipelineProcesses(),
+): SourceStage {
   return {
     name: 'collector',
     outputs: ['raw-events'],
-    run: (log, signal) => collect({ options, report, log, signal }),
+    run: (log, signal) => collect({ options, report, processes, log, signal }),
   };
 }
 
 interface Collecting {
   readonly options: CollectorOptions;
   readonly report: CollectorReport;
+  /** Beside this one. */
+  readonly processes: PipelineProcesses;
   readonly log: Pick<EventLog, 'append'>;
   readonly signal: AbortSignal;
 }
 
 /** As the stage's `run`, with a log that need only append. */
-export async function collect({ options, report, log, signal }: Collecting): Promise<void> {
+export async function collect({ options, report, processes, log, signal }: Collecting): Promise<void> {
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const hierarchy = decidingHierarchy();
   const states = new RuntimeStates(hierarchy);
@@ -66,7 +71,9 @@ export async function collect({ options, report, log, signal }: Collecting): Pro
     operationsOff: operations,
   });
   monitor.registerProcess();
-  for (const pid of options.pipelinePids ?? []) monitor.registerProcess(pid);
+  processes.handTo((pid) => {
+    monitor.registerProcess(pid);
+  });
   writeLayouts(monitor);
   writeRuntimes(monitor, [...installedRuntimes(), ...(options.runtimeExecutables ?? [])]);
   scanContainers({ maps: monitor, hierarchy, states, saved: saved.read() });

@@ -94,7 +94,7 @@ export interface Monitor extends AsyncDisposable {
   helperFailures(): readonly HelperFailure[];
   /**
    * Leaves out the file and network acts of a process of the pipeline from now on; never those of its children. `hostPid`: in
-   * the initial pid namespace; default: this process.
+   * the initial pid namespace; default: this process. One that has ended already is passed over.
    */
   registerProcess(hostPid?: number): void;
   /**
@@ -202,21 +202,29 @@ function checkOptions(options: MonitorOptions): void {
   }
 }
 
-/** Start time of a process in clock ticks since boot (proc(5), /proc/PID/stat, field 22). */
-function startTicks(hostPid: number): bigint {
-  const stat = readFileSync(`/proc/${hostPid}/stat`, 'latin1');
+/** Start time of a process in clock ticks since boot (proc(5), /proc/PID/stat, field 22); `undefined` where it has ended. */
+function startTicks(hostPid: number): bigint | undefined {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${hostPid}/stat`, 'latin1');
+  } catch (error) {
+    // ESRCH: it ended between open and read.
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH'))
+      return undefined;
+    throw error;
+  }
   // The second field is the name in parentheses and may hold anything; the third begins behind the last one.
   const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
   if (ticks === undefined) throw new TypeError(`/proc/${hostPid}/stat has no start time`);
   return BigInt(ticks);
 }
 
-/** Forgets registered processes that have ended: the map is pinned, and each start adds its own. */
+/** Forgets registered processes that have ended: the map is pinned and bounded, and each start adds its own. */
 function dropEnded(native: NativeMonitor): void {
   for (const [key, value] of native.mapEntries('registered')) {
     const hostPid = new DataView(key.buffer, key.byteOffset).getUint32(0, true);
     const ticks = new DataView(value.buffer, value.byteOffset).getBigUint64(0, true);
-    if (!existsSync(`/proc/${hostPid}`) || startTicks(hostPid) !== ticks) native.mapDelete('registered', key);
+    if (startTicks(hostPid) !== ticks) native.mapDelete('registered', key);
   }
 }
 
@@ -280,10 +288,14 @@ export function openMonitor(options: MonitorOptions): Monitor {
     statistics: () => native.statistics(),
     helperFailures: () => native.helperFailures(),
     registerProcess(hostPid = process.pid) {
+      // Whoever starts a process of the pipeline anew, however often, fills the map with living ones only.
+      dropEnded(native);
+      const ticks = startTicks(hostPid);
+      if (ticks === undefined) return;
       const key = new Uint8Array(4);
       new DataView(key.buffer).setUint32(0, hostPid, true);
       const value = new Uint8Array(8);
-      new DataView(value.buffer).setBigUint64(0, startTicks(hostPid), true);
+      new DataView(value.buffer).setBigUint64(0, ticks, true);
       native.mapUpdate('registered', key, value);
     },
     finishPredecessor: (session) => native.finishPredecessor(session),

@@ -17,11 +17,13 @@ export interface EmbeddedClickHouseOptions {
   readonly runAs: EngineUser | undefined;
   /** How long to wait where another process has the data open, in milliseconds. */
   readonly lockTimeoutMs?: number;
-  /** Told of what happens to the engine later on. */
+  /** Told of what happens to the engine, from its first process on. */
   readonly report?: (event: EngineEvent) => void;
 }
 
 export type EngineEvent =
+  /** A process of the engine exists, the first one or a later one, and has done nothing yet. */
+  | { readonly kind: 'spawned'; readonly pid: number }
   | { readonly kind: 'died'; readonly pid: number; readonly how: string; readonly restartInMs: number }
   | { readonly kind: 'restarted'; readonly pid: number }
   | { readonly kind: 'restartFailed'; readonly error: unknown; readonly restartInMs: number };
@@ -64,6 +66,7 @@ export async function startEmbeddedClickHouse(options: EmbeddedClickHouseOptions
   const token = randomBytes(32).toString('base64url');
   const readerToken = randomBytes(32).toString('base64url');
   const gate = await ConnectionGate.listen();
+  const report = options.report ?? (() => undefined);
   const start = {
     directory,
     runAs: options.runAs === undefined ? undefined : { uid: options.runAs.uid, gid: options.runAs.gid },
@@ -71,10 +74,14 @@ export async function startEmbeddedClickHouse(options: EmbeddedClickHouseOptions
     token,
     readerToken,
   };
+  const startProcess = () =>
+    startEngineProcess(start, (pid) => {
+      report({ kind: 'spawned', pid });
+    });
   try {
-    const first = await startWhenFree(start, options.lockTimeoutMs ?? defaultLockTimeoutMs);
+    const first = await startWhenFree(directory, startProcess, options.lockTimeoutMs ?? defaultLockTimeoutMs);
     const url = `http://127.0.0.1:${gate.port}`;
-    const engine = new SupervisedEngine(first, gate, () => startEngineProcess(start), options);
+    const engine = new SupervisedEngine(first, gate, startProcess, report);
     await publishEngineAddress(options.dataDirectory, { url, readerToken, landlock: first.confinement.landlock });
     return {
       owner: { url, user: 'palisade', token },
@@ -92,21 +99,22 @@ export async function startEmbeddedClickHouse(options: EmbeddedClickHouseOptions
 }
 
 async function startWhenFree(
-  start: Parameters<typeof startEngineProcess>[0],
+  directory: string,
+  startProcess: () => Promise<EngineStart>,
   timeoutMs: number,
 ): Promise<EngineProcess> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     // Asked of the kernel first: a try costs half a second of a core.
-    const holder = engineLockHolder(start.directory);
+    const holder = engineLockHolder(directory);
     if (holder === undefined) {
-      const attempt = await startEngineProcess(start);
+      const attempt = await startProcess();
       if (attempt.kind === 'running') return attempt.process;
       if (attempt.reason !== 'locked') throw attempt.error;
     }
     if (Date.now() >= deadline)
       throw new EngineError(
-        `Opening the ClickHouse data in ${start.directory} failed: process ${engineLockHolder(start.directory) ?? holder ?? 'unknown'} has it open.`,
+        `Opening the ClickHouse data in ${directory} failed: process ${engineLockHolder(directory) ?? holder ?? 'unknown'} has it open.`,
         { retriable: true },
       );
     await sleep(lockPollMs);
@@ -123,11 +131,11 @@ class SupervisedEngine {
   readonly #stopping = new AbortController();
   readonly #supervision: Promise<void>;
 
-  constructor(first: EngineProcess, gate: ConnectionGate, restart: Restart, options: EmbeddedClickHouseOptions) {
+  constructor(first: EngineProcess, gate: ConnectionGate, restart: Restart, report: (event: EngineEvent) => void) {
     this.#gate = gate;
     this.#confinement = first.confinement;
     this.#open(first);
-    this.#supervision = this.#supervise(first, restart, options.report ?? (() => undefined));
+    this.#supervision = this.#supervise(first, restart, report);
   }
 
   status(): EngineStatus {

@@ -41,10 +41,15 @@ const maxLastWords = 4_096;
 
 /**
  * Starts the process and waits until it serves. It gets no environment but a path and a time zone, what it needs comes
- * over the channel, and its standard input is its life line: a pipe that closes when we die, however we die.
+ * over the channel, and its standard input is its life line: a pipe that closes when we die, however we die. `onSpawned` is
+ * told its pid before it has done anything.
  */
-export async function startEngineProcess(options: Omit<StartMessage, 'kind'>): Promise<EngineStart> {
+export async function startEngineProcess(
+  options: Omit<StartMessage, 'kind'>,
+  onSpawned: (pid: number) => void,
+): Promise<EngineStart> {
   const child = spawnEngine(options.directory);
+  if (child.pid !== undefined) onSpawned(child.pid);
   const lastWords = collectLastWords(child);
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => {

@@ -106,3 +106,23 @@ kernelTest('a start forgets registered processes that have ended', async (t) => 
   t.is(second.mapEntries('registered').length, 1);
   await second.close();
 });
+
+kernelTest(
+  'registrations of processes that come and go do not fill the map, and one that is gone is passed over',
+  async (t) => {
+    const monitor = openMonitor({ pinDirectory: pinDirectory(t), ringBytes: 4096, hierarchy: testHierarchy() });
+    monitor.registerProcess();
+    let gone = 0;
+    for (let life = 0; life < 70; life++) {
+      const child = spawn('/bin/sleep', ['60']);
+      const ended = once(child, 'exit');
+      gone = child.pid ?? 0;
+      monitor.registerProcess(gone);
+      child.kill('SIGKILL');
+      await ended;
+    }
+    monitor.registerProcess(gone);
+    t.is(monitor.mapEntries('registered').length, 1);
+    await monitor.close();
+  },
+);
