@@ -3,6 +3,11 @@ import type { EvictionOrder } from './eviction-order.ts';
 
 /** Descriptors remembered of one node, beyond which those of containers without a process go, oldest first. */
 export const maxContainers = 4_096;
+/**
+ * Bytes of all their names, labels and links, beyond which they go likewise: a thousand for each, and little enough that all
+ * of them and the process tree have room in one state record.
+ */
+const maxContainerBytes = 4 * 1024 * 1024;
 
 /** What is in force for one cgroup. */
 export interface ContainerEntry {
@@ -20,6 +25,7 @@ export class ContainerTable {
   readonly #order: EvictionOrder;
   readonly #changed = new Set<bigint>();
   #removed: bigint[] = [];
+  #bytes = 0;
 
   constructor(options: { readonly slots: number; readonly order: EvictionOrder }) {
     this.#slots = Array.from({ length: options.slots }, () => new Map<bigint, ContainerEntry>());
@@ -34,11 +40,9 @@ export class ContainerTable {
       if (session < known.session) return;
       if (session === known.session && descriptor.version <= known.descriptor.version) return;
     }
-    slot.set(descriptor.cgroupId, {
-      session,
-      order: known?.order ?? this.#order.take(),
-      descriptor: copyOf(known === undefined ? descriptor : withKnown(descriptor, known.descriptor)),
-    });
+    const copy = copyOf(known === undefined ? descriptor : withKnown(descriptor, known.descriptor));
+    slot.set(descriptor.cgroupId, { session, order: known?.order ?? this.#order.take(), descriptor: copy });
+    this.#bytes += bytesOf(copy) - (known === undefined ? 0 : bytesOf(known.descriptor));
     this.#changed.add(descriptor.cgroupId);
   }
 
@@ -47,17 +51,20 @@ export class ContainerTable {
     return this.#slotOf(cgroupId).get(cgroupId)?.descriptor;
   }
 
-  /** Forgets what is beyond the limit; `used` are the cgroups with processes. To three quarters, so that it is rare. */
+  /** Forgets what is beyond the limits; `used` are the cgroups with processes. To three quarters, so that it is rare. */
   trim(used: () => ReadonlySet<bigint>): void {
     let size = 0;
     for (const slot of this.#slots) size += slot.size;
-    if (size <= maxContainers) return;
+    if (size <= maxContainers && this.#bytes <= maxContainerBytes) return;
     const inUse = used();
     const oldestFirst = this.#slots.flatMap((slot) => [...slot.values()]).sort(byOrder);
     const isInUse = ({ descriptor: { cgroupId } }: ContainerEntry): boolean => cgroupId === 0n || inUse.has(cgroupId);
     const candidates = [...oldestFirst.filter((entry) => !isInUse(entry)), ...oldestFirst.filter(isInUse)];
-    for (const entry of candidates.slice(0, size - (maxContainers * 3) / 4)) {
+    for (const entry of candidates) {
+      if (size <= (maxContainers * 3) / 4 && this.#bytes <= (maxContainerBytes * 3) / 4) break;
       const { cgroupId } = entry.descriptor;
+      size -= 1;
+      this.#bytes -= bytesOf(entry.descriptor);
       if (isInUse(entry)) this.evicted += 1;
       this.#slotOf(cgroupId).delete(cgroupId);
       this.#changed.delete(cgroupId);
@@ -93,11 +100,25 @@ export class ContainerTable {
     }
   }
 
+  /** Counts what was restored, when all records are in. */
+  finishRestore(): void {
+    this.#bytes = 0;
+    for (const slot of this.#slots) for (const { descriptor } of slot.values()) this.#bytes += bytesOf(descriptor);
+  }
+
   #slotOf(cgroupId: bigint): Map<bigint, ContainerEntry> {
     const slot = this.#slots[Number(BigInt.asUintN(64, cgroupId) % BigInt(this.#slots.length))];
     if (slot === undefined) throw new Error(`a container table has no slot for cgroup ${cgroupId}`);
     return slot;
   }
+}
+
+/** Bytes of what a descriptor says in words, about as a state record has them. */
+function bytesOf({ containerId, name, image, labels, cgroupPath, rootLinks }: ContainerDescriptor): number {
+  let bytes = cgroupPath.length + Buffer.byteLength(containerId + (name ?? '') + (image ?? ''));
+  for (const [key, value] of Object.entries(labels)) bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
+  for (const { path, target } of rootLinks ?? []) bytes += path.length + target.length;
+  return bytes;
 }
 
 function byOrder(first: ContainerEntry, second: ContainerEntry): number {

@@ -39,6 +39,7 @@ export class NodeState {
     if (this.#restoring) {
       this.#restoring = false;
       this.tree.finishRestore();
+      this.containers.finishRestore();
     }
     if (batch.bootId === this.bootId) return { twoBoots: false };
     const twoBoots = this.#pastBoots.includes(batch.bootId);

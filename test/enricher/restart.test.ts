@@ -167,3 +167,21 @@ test('descriptors beyond the limit are forgotten, those in use last', (t) => {
   t.deepEqual(last?.processContainers, [0, -1]);
   t.is(valuesOf('coverage', outputs).at(-1)?.evictedContainers, 0);
 });
+
+test('descriptors with long labels are forgotten earlier, so that no state record outgrows the log', (t) => {
+  const node = new TestNode();
+  const batches: RawEventBatch[] = [];
+  for (let made = 1; made <= 30; made++) {
+    // All in one share of the state.
+    const labels = { long: `${made}`.padEnd(1024 * 1024, 'x') };
+    batches.push(node.batch({ containers: [containerDescriptor({ cgroupId: BigInt(64 * made), labels })] }));
+  }
+  node.open(node.process({ containerCgroupId: 64n * 30n }), '/x');
+  node.open(node.process({ containerCgroupId: 64n }), '/x');
+  batches.push(node.batch());
+  const outputs = run(batches);
+  const bytes = outputs.map((output) => encodedValue(output)?.length ?? 0);
+  t.true(Math.max(...bytes) < 8 * 1024 * 1024, `${Math.max(...bytes)} bytes`);
+  t.deepEqual(valuesOf('enriched-events', outputs).at(-1)?.processContainers, [0, -1]);
+  t.deepEqual(fingerprint(run(batches, { restarts: new Set([3, 11, 29]) })), fingerprint(outputs));
+});
