@@ -37,6 +37,9 @@ async function main(arguments_: readonly string[]): Promise<ExitCode> {
 /** Prints what went wrong and finds its exit code. */
 function explain(error: unknown): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  // Several stages that ended for one reason, such as a full disk.
+  if (error instanceof AggregateError && error.errors.every((one) => one instanceof PalisadeError))
+    return error.errors.map(explain)[0] ?? exitCodes.failed;
   if (!(error instanceof PalisadeError)) throw error;
   process.stderr.write(`palisade: ${printable(error.message)} [${error.code}]\n`);
   switch (error.code) {

@@ -100,7 +100,8 @@ function start(
         return;
       }
       metrics.failed(error);
-      logger.error({ err: error }, 'a stage failed, and with it this process');
+      // What a person can put right is the caller's to tell, who may even know a way on; a mistake is told here, with its stage.
+      if (!(error instanceof PalisadeError)) logger.error({ err: error }, 'a stage failed, and with it this process');
       failed(error);
     })
     .then(() => {

@@ -1,3 +1,4 @@
+import { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { EventLogError } from '../../eventlog/errors.ts';
@@ -6,6 +7,7 @@ import { MemoryEventLog } from '../../eventlog/memory.ts';
 import { runStages } from '../../eventlog/runner.ts';
 import type { ProcessorStage, SinkStage, SourceStage } from '../../eventlog/stage.ts';
 import { PalisadeError } from '../../runtime/errors.ts';
+import { createLogger } from '../../runtime/logger.ts';
 import { Metrics } from '../../runtime/metrics.ts';
 import { sumOf } from '../runtime/sum-of.ts';
 import { event, garbage, judge, policy, quietly, recordsOf, tagger, textOf, textsOf } from './toy.ts';
@@ -213,6 +215,24 @@ test('a processor that throws ends the run with its error, commits nothing, and 
   t.is(sumOf(metrics, 'palisade_errors_total', { stage: 'broken', code: 'UNEXPECTED' }), 1);
   await runStages([judge], log, quietly(), AbortSignal.abort());
   t.is((await textsOf(log, ['dead-letters'])).length, 1);
+});
+
+test('a stage that ends with an operating error ends the run with it, and leaves it to the caller to say so', async (t) => {
+  await using log = new MemoryEventLog();
+  const lines: string[] = [];
+  const destination = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk.toString());
+      done();
+    },
+  });
+  const refusal = new PalisadeError('KERNEL_REFUSED', 'no such program');
+  const source: SourceStage = { name: 'refused', outputs: ['raw-events'], run: () => Promise.reject(refusal) };
+  const metrics = new Metrics();
+  const options = { logger: createLogger({ level: 'warn', destination }), metrics };
+  t.is(await t.throwsAsync(runStages([source], log, options, new AbortController().signal)), refusal);
+  t.deepEqual(lines, []);
+  t.is(sumOf(metrics, 'palisade_errors_total', { stage: 'refused', code: 'KERNEL_REFUSED' }), 1);
 });
 
 test('a commit that fails for now is tried again and publishes once', async (t) => {
