@@ -107,6 +107,8 @@ function refusalOfIdentifier(name: string, rules: NameRules): string | undefined
 }
 
 function refusalOfTable(name: string): string | undefined {
+  // The engine takes the name of a table that it does not have for a path, and opens the file (StorageFile).
+  if (name.includes('/')) return `the file ${name} is not available here`;
   const parts = name.split('.');
   if (parts.length === 1 || parts[0] === database || allowedSystemTables.has(name)) return undefined;
   return `the table ${name} is not available here`;

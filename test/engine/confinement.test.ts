@@ -51,6 +51,11 @@ test(
 test('EXPLAIN AST does not carry INTO OUTFILE', refused, `EXPLAIN AST SELECT 1 INTO OUTFILE '${out('b2')}'`);
 test('the scalar function file() is refused', refused, "SELECT file('/etc/hostname')");
 
+test("a table whose name is a file's path is no way to that file", refused, 'SELECT * FROM `/etc/passwd`');
+test('nor is it in quotes', refused, "SELECT * FROM '/etc/passwd'");
+test('nor joined', refused, 'SELECT * FROM system.one AS a JOIN default.`/etc/passwd` AS b ON 1');
+test('nor after IN, where the engine itself refuses to', refused, "SELECT 'a' IN `/etc/passwd`", 'READONLY');
+
 for (const [index, suffix] of [
   '',
   ' TRUNCATE',

@@ -221,7 +221,7 @@ test.serial(
     t.not(status.pid, pid);
     t.deepEqual(
       engine.events.map(({ kind }) => kind),
-      ['died', 'restarted'],
+      ['spawned', 'died', 'spawned', 'restarted'],
     );
   },
 );
