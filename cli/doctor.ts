@@ -1,3 +1,4 @@
+import { PalisadeError } from '../runtime/errors.ts';
 import { findEngineAddress } from '../sink/engine-address.ts';
 import { engineLockHolder } from '../sink/engine-directory.ts';
 import { privilegesOf } from '../sink/engine/privileges.ts';
@@ -7,7 +8,7 @@ import { missingForContainer } from './demo/container.ts';
 import { engineRunsAs } from './engine.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { checkHost } from './host-checks.ts';
-import { engineUser, madeInSystem } from './made-in-system.ts';
+import { madeInSystem } from './made-in-system.ts';
 
 export interface DoctorOptions {
   readonly json: boolean;
@@ -50,10 +51,14 @@ export function doctor(config: Config, options: DoctorOptions): ExitCode {
 function engineReport(config: Config): string {
   const pid = engineLockHolder(dataLayout(config.dataDirectory).engine);
   if (pid === undefined) {
-    const user = engineRunsAs();
-    if (user !== undefined) return `not running; it runs as user ${user.name} (${user.uid}), without capabilities.`;
     if (process.getuid?.() !== 0) return 'not running; it runs as the user who starts it.';
-    return `not running; IT WOULD RUN AS ROOT, since there is no user ${engineUser}: \`npm run setup\` makes it.`;
+    try {
+      const user = engineRunsAs();
+      return `not running; it runs as user ${user?.name ?? ''} (${user?.uid ?? ''}), without capabilities.`;
+    } catch (error) {
+      if (error instanceof PalisadeError) return `not running, and can't: ${error.message}`;
+      throw error;
+    }
   }
   const { uid, capabilities, noNewPrivileges } = privilegesOf(pid);
   const powers = `${capabilities ? 'WITH' : 'without'} capabilities, ${noNewPrivileges ? 'and can gain none' : 'BUT COULD GAIN SOME'}`;

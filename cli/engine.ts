@@ -3,11 +3,21 @@ import { printable } from '../runtime/printable.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { EngineEvent } from '../sink/embedded-clickhouse.ts';
 import { findUser, type EngineUser } from '../sink/engine-directory.ts';
+import { EngineError } from '../sink/sink-error.ts';
 import { engineUser } from './made-in-system.ts';
 
-/** Whom the engine runs as: the system user that set-up made where this is root, else whoever this is. */
+/**
+ * Whom the engine runs as: the system user that set-up made where this is root, else whoever this is. Never root, since it
+ * runs people's SQL: without that user it is `nobody`. Throws EngineError where there is neither.
+ */
 export function engineRunsAs(): EngineUser | undefined {
-  return process.getuid?.() === 0 ? findUser(engineUser) : undefined;
+  if (process.getuid?.() !== 0) return undefined;
+  const user = findUser(engineUser) ?? findUser('nobody');
+  if (user !== undefined) return user;
+  throw new EngineError(
+    `The ClickHouse engine must not run as root, and there is no user ${engineUser}: \`npm run setup\` makes it.`,
+    { retriable: false },
+  );
 }
 
 /** A line for what happens to a running engine: it comes back by itself, and alerts wait in the log meanwhile. */

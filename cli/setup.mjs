@@ -247,7 +247,7 @@ async function prepareSystem() {
       '/usr/sbin/nologin',
       'palisade',
     ]);
-    if (!made) say('  Going on without it: the engine then runs as root, which `palisade doctor` will tell.');
+    if (!made) say('  Going on without it: the engine then runs as the user `nobody`.');
   }
   const mounts = readFileSync('/proc/mounts', 'utf8');
   if (!/ \/sys\/fs\/bpf bpf /u.test(mounts) && existsSync('/sys/fs/bpf'))
