@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -73,6 +74,23 @@ std::string refused_program(const std::string& messages) {
   const std::size_t start = messages.rfind(before, failed);
   return start == std::string::npos ? "" : messages.substr(start + before.size(), failed - start - before.size());
 }
+
+/// No signal reaches this thread while it lives. The verifier gives up with EAGAIN where one is pending (kernel/bpf/verifier.c,
+/// do_check), libbpf tries five times, and a profiler's come every millisecond.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
 
 std::uint32_t link_id(const bpf_link* link) {
   bpf_link_info info{};
@@ -207,7 +225,11 @@ void Monitor::load(const MonitorOptions& options) {
     logs.back().second[0] = '\0';
     bpf_program__set_log_buf(each, logs.back().second.get(), kLogBytes);
   }
-  if (const int result = monitor_bpf__load(skeleton_.get()); result != 0) {
+  const int result = [&] {
+    const SignalsBlocked blocked;
+    return monitor_bpf__load(skeleton_.get());
+  }();
+  if (result != 0) {
     const std::string refused = refused_program(messages.text());
     for (const auto& [program, log] : logs) {
       if (refused != bpf_program__name(program)) continue;

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { KernelError } from '../../native/kernel-error.ts';
@@ -24,6 +25,24 @@ for (const hierarchy of ['v2', 'pids'] as const) {
     }
   });
 }
+
+kernelTest(
+  'signals that come all the time, as a profiler sends them, do not keep the programs from being loaded',
+  (t) => {
+    const profiles = mkdtempSync('/tmp/palisade-profile-');
+    t.teardown(() => {
+      rmSync(profiles, { recursive: true });
+    });
+    const module = JSON.stringify(join(root, 'dist/native/monitor.js'));
+    const options = JSON.stringify({ pinDirectory: pinDirectory(t), ringBytes: 4096, hierarchy: 'v2' });
+    const script = `const { openMonitor } = await import(${module}); await openMonitor(${options}).close();`;
+    const profiler = ['--cpu-prof', '--cpu-prof-interval=500', `--cpu-prof-dir=${profiles}`];
+    const result = spawnSync(process.execPath, [...profiler, '--input-type=module', '--eval', script], {
+      encoding: 'utf8',
+    });
+    t.is(result.status, 0, result.stderr);
+  },
+);
 
 kernelTest('the layout that TypeScript reads events by is what the object’s BTF says', (t) => {
   const result = spawnSync('npx', ['node', 'native/generate-layout.ts', '--check'], { cwd: root, encoding: 'utf8' });
