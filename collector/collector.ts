@@ -6,6 +6,7 @@ import { CollectorSession, type CollectorReport } from './collector-session.ts';
 import { decidingHierarchy } from './cgroup-hierarchy.ts';
 import { installedRuntimes, readContainers, writeLayouts, writeRuntimes } from './container-maps.ts';
 import { scanContainers } from './container-scan.ts';
+import { containerConstant } from './container-structs.ts';
 import { describeHost } from './host-descriptor.ts';
 import { PipelineProcesses } from './pipeline-processes.ts';
 import { existingProcesses } from './process-scan.ts';
@@ -76,7 +77,14 @@ export async function collect({ options, report, processes, log, signal }: Colle
   });
   writeLayouts(monitor);
   writeRuntimes(monitor, [...installedRuntimes(), ...(options.runtimeExecutables ?? [])]);
-  scanContainers({ maps: monitor, hierarchy, states, saved: saved.read() });
+  const unknownContainers = scanContainers({ maps: monitor, hierarchy, states, saved: saved.read() });
+  if (unknownContainers > 0) {
+    report({
+      level: 'error',
+      message: 'More containers run than the kernel is told of: what those beyond the limit do is told as the host’s.',
+      fields: { unknownContainers, limit: containerConstant.containersMax },
+    });
+  }
   for (const operation of operations) monitor.setOperationEnabled(operation, true);
   const watchingSinceNs = monitor.clock().bootTimeNs;
   const existing = existingProcesses(monitor.scanProcesses());
