@@ -1,13 +1,12 @@
-import { watch, type FSWatcher } from 'node:fs';
 import { readFile, readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { EventLog } from '../eventlog/event-log.ts';
 import type { SourceStage } from '../eventlog/stage.ts';
 import { renderIssues, type Issue } from '../policy/issue.ts';
 import { printable } from '../runtime/printable.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { retry } from '../runtime/retry.ts';
+import { PolicyChanges } from './policy-changes-source.ts';
 import { policyDifference, type PolicyScan } from './policy-difference.ts';
 import { combineReadings, readPolicyText, type PolicyReading, type PolicyText } from './policy-scan.ts';
 
@@ -21,12 +20,6 @@ export const maxPolicyBytes = 256 * 1024 * 1024;
 const documentsPerAppend = 256;
 /** Deepest folder below one that was given. */
 const maxFolderDepth = 16;
-/** How long files must be quiet before they are read: editors and kubectl write in several steps. */
-const quietMs = 200;
-/** How long that is waited for, or a file that never rests would keep all others from being read. */
-const longestUnrestMs = 2_000;
-/** How often files are read without a notice: some file systems give none, and watches have a limit. */
-const rescanMs = 10_000;
 const retryOptions = { firstDelayMs: 100, maxDelayMs: 10_000, maxAttempts: Infinity };
 
 export interface PolicyFilesOptions {
@@ -56,11 +49,14 @@ export function policyFilesSource(options: PolicyFilesOptions): SourceStage {
     name: 'policy-files',
     outputs: ['policies'],
     async run(log, signal) {
-      using changes = new FileChanges(options);
-      const looker = new Looker(options);
+      using changes = new PolicyChanges(options.logger);
+      const looker = new Looker(options, (folder) => changes.watch(folder));
       while (!signal.aborted) {
-        changes.reset();
-        const look = () => looker.synchronize(log);
+        const look = async (): Promise<void> => {
+          changes.begin();
+          await looker.synchronize(log);
+          changes.end();
+        };
         const onRetry = (error: unknown): void => {
           options.logger.warn({ err: error }, 'the log did not take the policies; it is tried again');
         };
@@ -79,24 +75,29 @@ export async function synchronizePolicyFiles(
   log: EventLog,
   options: PolicyFilesOptions,
 ): Promise<PolicySynchronization> {
-  return await new Looker(options).synchronize(log);
+  return await new Looker(options, () => Promise.resolve()).synchronize(log);
 }
+
+/** Called with each folder before it is read. */
+type EnterFolder = (folder: string) => Promise<void>;
 
 /** Looks at the files again and again: parses only what has changed, tells only what is new. */
 class Looker {
   readonly #options: PolicyFilesOptions;
+  readonly #enter: EnterFolder;
   readonly #told: ToldIssues;
   /** Of the last look, by absolute path. */
   #readings = new Map<string, PolicyReading>();
 
-  constructor(options: PolicyFilesOptions) {
+  constructor(options: PolicyFilesOptions, enter: EnterFolder) {
     this.#options = options;
+    this.#enter = enter;
     this.#told = new ToldIssues(options.logger);
   }
 
   async synchronize(log: EventLog): Promise<PolicySynchronization> {
     const { paths, sourceId, logger } = this.#options;
-    const { texts, problems } = await readPolicyFiles(paths);
+    const { texts, problems } = await readPolicyFiles(paths, this.#enter);
     const readings = new Map<string, PolicyReading>();
     for (const [absolute, text] of texts) {
       const known = this.#readings.get(absolute);
@@ -152,14 +153,18 @@ class ToldIssues {
 
 async function readPolicyFiles(
   paths: readonly string[],
+  enter: EnterFolder,
 ): Promise<{ readonly texts: ReadonlyMap<string, PolicyText>; readonly problems: readonly string[] }> {
   const found: { readonly absolute: string; readonly file: string }[] = [];
   const problems: string[] = [];
   for (const given of paths) {
     try {
       const isFolder = (await stat(given)).isDirectory();
-      if (isFolder) await collectFiles(given, '', found, []);
-      else found.push({ absolute: given, file: path.basename(given) });
+      if (isFolder) await collectFiles({ folder: given, relative: '', above: [] }, found, enter);
+      else {
+        await enter(path.dirname(given));
+        found.push({ absolute: given, file: path.basename(given) });
+      }
     } catch (error) {
       problems.push(`policies in ${printable(given)} can't be read: ${reasonOf(error)}`);
     }
@@ -189,14 +194,14 @@ function reasonOf(error: unknown): string {
  * a link can't be read: then nobody knows what is below.
  */
 async function collectFiles(
-  folder: string,
-  relative: string,
+  { folder, relative, above }: { folder: string; relative: string; above: readonly string[] },
   found: { readonly absolute: string; readonly file: string }[],
-  above: readonly string[],
+  enter: EnterFolder,
 ): Promise<void> {
   if (above.length > maxFolderDepth || found.length > maxPolicyFiles) return;
   const real = await realpath(folder);
   if (above.includes(real)) return;
+  await enter(folder);
   const entries = await readdir(folder, { withFileTypes: true });
   entries.sort((first, second) => (first.name < second.name ? -1 : 1));
   for (const entry of entries) {
@@ -206,7 +211,7 @@ async function collectFiles(
     const file = path.join(relative, entry.name);
     if (/\.ya?ml$/i.test(entry.name) && !entry.isDirectory()) found.push({ absolute, file });
     else if (entry.isDirectory() || (entry.isSymbolicLink() && (await stat(absolute)).isDirectory())) {
-      await collectFiles(absolute, file, found, [...above, real]);
+      await collectFiles({ folder: absolute, relative: file, above: [...above, real] }, found, enter);
     }
   }
 }
@@ -226,63 +231,4 @@ async function readPolicyFile(absolute: string, file: string): Promise<PolicyTex
       problem: `This file can't be read: ${reasonOf(error)}.`,
     };
   }
-}
-
-/** Notices that something below the given paths has changed. */
-class FileChanges implements Disposable {
-  readonly #watchers: FSWatcher[] = [];
-  #notify: () => void = () => undefined;
-  #changed: Promise<void> = Promise.resolve();
-
-  constructor(options: PolicyFilesOptions) {
-    this.reset();
-    for (const given of options.paths) {
-      try {
-        const watcher = watch(given, { recursive: true, persistent: false }, () => {
-          this.#notify();
-        });
-        watcher.on('error', (error) => {
-          options.logger.info({ err: error, path: given }, 'changes are found by looking every ten seconds');
-        });
-        this.#watchers.push(watcher);
-      } catch (error) {
-        // No such path, or no watch left: the regular look finds it.
-        options.logger.info({ err: error, path: given }, 'changes are found by looking every ten seconds');
-      }
-    }
-  }
-
-  /** Forgets what was noticed before. */
-  reset(): void {
-    this.#changed = new Promise((resolve) => {
-      this.#notify = resolve;
-    });
-  }
-
-  /** Resolves when it is time to look: after a change, once the files are quiet, or without one; and on abort. */
-  async next(signal: AbortSignal): Promise<void> {
-    await this.#isChanged(rescanMs, signal);
-    const latest = performance.now() + longestUnrestMs;
-    do this.reset();
-    while ((await this.#isChanged(quietMs, signal)) && performance.now() < latest);
-  }
-
-  /** Whether something changes within `ms`; resolves at once when it does. */
-  async #isChanged(ms: number, signal: AbortSignal): Promise<boolean> {
-    const changed = new AbortController();
-    void this.#changed.then(() => {
-      changed.abort();
-    });
-    await pause(ms, AbortSignal.any([signal, changed.signal]));
-    return changed.signal.aborted;
-  }
-
-  [Symbol.dispose](): void {
-    for (const watcher of this.#watchers) watcher.close();
-  }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  // Rejects on abort alone, and then the wait is over as well.
-  await delay(ms, undefined, { signal }).catch(() => undefined);
 }

@@ -231,6 +231,27 @@ test('a policy of the table that nobody can read is written anew, and ends nothi
   t.is(records.find(({ key }) => key.endsWith('/a'))?.offset, 2);
 });
 
+test('a file that is edited by renaming another into its place is followed each time, given alone or by its folder', async (t) => {
+  for (const given of ['', 'a.yaml']) {
+    const { write, folder, log, logger } = await setting(t);
+    await write('a.yaml', policy('a'));
+    const stop = new AbortController();
+    const paths = [path.join(folder, given)];
+    const running = policyFilesSource({ paths, sourceId: 'files', logger }).run(log, stop.signal);
+    await until(async () => (await position(log)) === 1);
+    const begun = Date.now();
+    for (const edit of [2, 3, 4]) {
+      await write('.new', policy('a', edit % 2 === 0 ? 'Block' : 'Audit'));
+      await rename(path.join(folder, '.new'), path.join(folder, 'a.yaml'));
+      await until(async () => (await position(log)) === edit);
+    }
+    // Told by the file system, not found by the regular look.
+    t.true(Date.now() - begun < 8_000);
+    stop.abort();
+    await running;
+  }
+});
+
 /** Waits for what is about to be true; the test's own time limit ends it. */
 async function until(holds: () => Promise<boolean>): Promise<void> {
   while (!(await holds())) await delay(20);
