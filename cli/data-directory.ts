@@ -16,6 +16,10 @@ export interface DataLayout {
   readonly engineAddress: string;
   /** The collector's list of known containers. */
   readonly collector: string;
+  /** The databases of replays, an engine's data directory each. */
+  readonly replays: string;
+  /** What `palisade record` works in while it runs. */
+  readonly recording: string;
 }
 
 /** The paths of a data directory. */
@@ -27,6 +31,8 @@ export function dataLayout(root: string): DataLayout {
     engine: path.join(root, 'clickhouse'),
     engineAddress: path.join(root, 'clickhouse-address.json'),
     collector: path.join(root, 'collector'),
+    replays: path.join(root, 'replays'),
+    recording: path.join(root, 'recording'),
   };
 }
 

@@ -15,13 +15,25 @@ export interface MadeThing {
   readonly detail: string;
 }
 
+/** Where `palisade record` pins what it needs: a folder of its own, gone when it ends. */
+export function recordingPins(config: Pick<Config, 'pinDirectory'>): string {
+  return `${config.pinDirectory}-recording`;
+}
+
 /** Everything that Palisade makes in the system, whether it is there or not. */
 export function madeInSystem(config: Config): readonly MadeThing[] {
   const layout = dataLayout(config.dataDirectory);
-  const data = [layout.log, layout.engine, layout.engineAddress, layout.collector, layout.nodeId].filter((file) =>
-    existsSync(file),
-  );
-  const pins = findPins(config.pinDirectory);
+  const data = [
+    layout.log,
+    layout.engine,
+    layout.engineAddress,
+    layout.collector,
+    layout.replays,
+    layout.recording,
+    layout.nodeId,
+  ].filter((file) => existsSync(file));
+  const pinFolders = [config.pinDirectory, recordingPins(config)].filter((folder) => findPins(folder).length > 0);
+  const pins = pinFolders.flatMap(findPins);
   return [
     {
       kind: 'pins',
@@ -33,7 +45,7 @@ export function madeInSystem(config: Config): readonly MadeThing[] {
       kind: 'data',
       name: config.dataDirectory,
       exists: data.length > 0,
-      detail: 'event log, ClickHouse data, node id',
+      detail: 'event log, ClickHouse data, databases of replays, node id',
     },
     { kind: 'user', name: engineUser, exists: hasUser(engineUser), detail: 'system user of the ClickHouse engine' },
   ];

@@ -2,8 +2,9 @@ import { Command, CommanderError, Option } from 'commander';
 import process from 'node:process';
 import { PalisadeError } from '../runtime/errors.ts';
 import { printable } from '../runtime/printable.ts';
-import { configKeys, configSchema, flagOf, resolveConfig, type Config, type ConfigKey } from './config.ts';
+import { ConfigError, configKeys, configSchema, flagOf, resolveConfig, type Config, type ConfigKey } from './config.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
+import { parseDuration } from './units.ts';
 
 /** better-sqlite3 13 loads on older ones and then crashes without a word, so they are refused before it is loaded. */
 const oldestNode = { major: 22, minor: 20 };
@@ -81,10 +82,13 @@ function createProgram(end: (code: ExitCode) => void): Command {
   command('sql <query>', 'Query alerts and coverage with ClickHouse SQL, while `up` runs and after it has stopped.')
     .option('--json', 'print one JSON object a row')
     .option('--format <name>', 'a ClickHouse output format, for a query without FORMAT')
-    .action(async (query: string, flags: Flags & { readonly format?: string }) => {
+    .option('--database <name>', 'the database of a replay, instead of the live one')
+    .action(async (query: string, flags: Flags & { readonly format?: string; readonly database?: string }) => {
       const { runSql } = await import('./sql.ts');
       const { engineRunsAs } = await import('./engine.ts');
-      const { dataDirectory } = configFrom(flags);
+      const { existingReplay } = await import('./replay-database.ts');
+      const live = configFrom(flags).dataDirectory;
+      const dataDirectory = flags.database === undefined ? live : existingReplay(live, flags.database);
       const { stdout } = process;
       const terminal = { output: stdout, isTerminal: stdout.isTTY, columns: stdout.columns };
       end(
@@ -95,6 +99,49 @@ function createProgram(end: (code: ExitCode) => void): Command {
           dataDirectory,
           runAs: engineRunsAs(),
           ...terminal,
+        }),
+      );
+    });
+  command('record', 'Write what the kernel tells, or the log of `palisade up`, into a capture: an Avro file.')
+    .requiredOption('-o, --output <file>', 'the file to write; one that is there is replaced')
+    .option('--for <duration>', 'how long, such as 60s or 10m; without it until Ctrl-C, or all that the log has')
+    .option('--from-log', "from the data directory's log, whether `up` runs or not, instead of from the kernel")
+    .action(async (flags: RecordFlags) => {
+      const { record } = await import('./record.ts');
+      end(
+        await record(configFrom(flags), {
+          file: flags.output,
+          durationMs: durationFrom(flags.for),
+          fromLog: flags.fromLog === true,
+          output: process.stdout,
+        }),
+      );
+    });
+  const capture = program.command('capture').description('Look into captures.').exitOverride();
+  capture
+    .command('info <file>')
+    .description('Say what is in a capture: nodes, sessions, span, events by operation, containers, coverage.')
+    .exitOverride()
+    .option('--json', 'print one JSON object')
+    .action(async (file: string, flags: { readonly json?: true }) => {
+      const { captureInfo } = await import('./capture-info.ts');
+      end(await captureInfo({ file, json: flags.json === true, write }));
+    });
+  command('replay <file>', 'Judge a capture again, as fast as it can be: its alerts go into a database of their own.')
+    .option('--out <file>', 'write the alerts as JSON lines instead')
+    .option('--database <name>', 'name of the database; default: after the file. One of an earlier replay is replaced')
+    .addHelpText('after', '\n--policies takes the place of the recorded policies, from before the first event on.\n')
+    .action(async (file: string, flags: ReplayFlags) => {
+      const { replay } = await import('./replay.ts');
+      const config = configFrom(flags);
+      end(
+        await replay({
+          file,
+          policies: flags.policies === undefined ? undefined : config.policies,
+          out: flags.out,
+          database: flags.database,
+          dataDirectory: config.dataDirectory,
+          output: process.stdout,
         }),
       );
     });
@@ -114,6 +161,18 @@ function createProgram(end: (code: ExitCode) => void): Command {
 }
 
 type Flags = Readonly<Partial<Record<ConfigKey, unknown>>> & { readonly json?: true; readonly config?: string };
+
+type RecordFlags = Flags & { readonly output: string; readonly for?: string; readonly fromLog?: true };
+type ReplayFlags = Flags & { readonly out?: string; readonly database?: string };
+
+/** Milliseconds. Throws ConfigError. */
+function durationFrom(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const milliseconds = parseDuration(text);
+  // The longest that a timer of Node's takes is 2^31 ms.
+  if (milliseconds !== undefined && milliseconds > 0 && milliseconds < 2 ** 31) return milliseconds;
+  throw new ConfigError('--for', 'flag --for', `must be a duration with ms, s, m, h or d, up to 24d (got ${text})`);
+}
 
 /** Every setting is a flag of every command: they all have to find the same data. */
 function withSettings(command: Command): Command {
@@ -143,6 +202,7 @@ Start with:
 
 Then look closer:
   palisade sql "SELECT time, action, process_name, resource FROM alerts ORDER BY time DESC LIMIT 10"
+  palisade record -o FILE --for 60s   what happens here, to be judged again by palisade replay FILE
   palisade doctor                  what this machine can do, what was made in it
 
 Exit codes: 0 done, 1 failed, 64 usage, 69 something is missing or not running, 75 another one runs, 78 configuration,

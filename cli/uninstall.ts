@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
-import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, rm, rmdir } from 'node:fs/promises';
+import path from 'node:path';
 import readline from 'node:readline/promises';
 import { promisify } from 'node:util';
 import { ownerOf } from '../eventlog/ownership.ts';
@@ -7,7 +9,8 @@ import { printable } from '../runtime/printable.ts';
 import type { Config } from './config.ts';
 import { dataLayout, type DataLayout } from './data-directory.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
-import { madeInSystem, type MadeThing } from './made-in-system.ts';
+import { madeInSystem, recordingPins, type MadeThing } from './made-in-system.ts';
+import { removeEngineFolder } from './engine-folder.ts';
 import { removePins } from './pins.ts';
 
 const run = promisify(execFile);
@@ -63,9 +66,7 @@ async function confirmed(): Promise<boolean> {
 async function remove(thing: MadeThing, config: Config): Promise<readonly Left[]> {
   switch (thing.kind) {
     case 'pins':
-      return (await removePins(thing.name))
-        ? []
-        : [{ detail: `${thing.name} holds other pins and stays.`, ours: false }];
+      return removeBothPins(config);
     case 'data':
       return (await removeData(dataLayout(config.dataDirectory)))
         ? []
@@ -73,6 +74,15 @@ async function remove(thing: MadeThing, config: Config): Promise<readonly Left[]
     case 'user':
       return removeUser(thing.name);
   }
+}
+
+async function removeBothPins(config: Config): Promise<readonly Left[]> {
+  const left: Left[] = [];
+  for (const folder of [config.pinDirectory, recordingPins(config)]) {
+    if (!existsSync(folder) || (await removePins(folder))) continue;
+    left.push({ detail: `${folder} holds other pins and stays.`, ours: false });
+  }
+  return left;
 }
 
 async function removeUser(name: string): Promise<readonly Left[]> {
@@ -91,20 +101,12 @@ async function removeUser(name: string): Promise<readonly Left[]> {
  * a person gave. Resolves to whether the directory is gone.
  */
 export async function removeData(layout: DataLayout): Promise<boolean> {
-  await emptyAsItsOwner(layout.engine);
-  for (const file of [layout.log, layout.engine, layout.engineAddress, layout.collector, layout.nodeId])
-    await rm(file, { recursive: true, force: true });
+  await removeEngineFolder(layout.engine);
+  const replays = await readdir(layout.replays).catch(() => []);
+  for (const name of replays) await removeEngineFolder(dataLayout(path.join(layout.replays, name)).engine);
+  const files = [layout.log, layout.engineAddress, layout.collector, layout.replays, layout.recording, layout.nodeId];
+  for (const file of files) await rm(file, { recursive: true, force: true });
   if ((await readdir(layout.root)).length > 0) return false;
   await rmdir(layout.root);
   return true;
-}
-
-/**
- * The engine's folder belongs to a user that is trusted with nothing else. Root that walks down such a folder can be led out of
- * it, by a link that is put in a folder's place at the right moment: so what is in it is removed with that user's own rights.
- */
-async function emptyAsItsOwner(folder: string): Promise<void> {
-  const { uid, gid } = (await lstat(folder).catch(() => undefined)) ?? {};
-  if (uid === undefined || gid === undefined || uid === process.getuid?.()) return;
-  await run('find', ['.', '-mindepth', '1', '-delete'], { uid, gid, cwd: folder });
 }

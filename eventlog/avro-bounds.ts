@@ -158,7 +158,8 @@ function skipLengthPrefixed(bytes: Uint8Array, position: number): number {
 /** 64 bits in groups of 7. */
 const maxVarintBytes = 10;
 
-function skipVarint(bytes: Uint8Array, start: number): number {
+/** Where the number at `start` ends. Throws `MalformedAvro`. */
+export function skipVarint(bytes: Uint8Array, start: number): number {
   for (let position = start; position < start + maxVarintBytes; position++) {
     const byte = bytes[position];
     if (byte === undefined) throw new MalformedAvro('the value ends early', position);
@@ -167,8 +168,8 @@ function skipVarint(bytes: Uint8Array, start: number): number {
   throw new MalformedAvro('a number of more than ten bytes', start);
 }
 
-/** Zig-zag: even numbers are positive. A double is exact enough: nothing here is compared above the message's length. */
-function readLong(bytes: Uint8Array, start: number): number {
+/** A `long`. Zig-zag: even numbers are positive. A double is exact enough: nothing is compared above a message's length. */
+export function readLong(bytes: Uint8Array, start: number): number {
   let value = 0;
   let scale = 1;
   for (let position = start; position < start + maxVarintBytes; position++) {

@@ -50,21 +50,26 @@ class AnyBytesType extends avro.types.BytesType {
   }
 }
 
+/** Our own types in the place of avsc's, where a schema asks for them. */
+function typeHook(part: avro.Schema): avro.Type | undefined {
+  if (part === 'bytes') return new AnyBytesType();
+  return typeof part === 'object' && 'javaScript' in part && part['javaScript'] === 'bigint' ? bigintLong() : undefined;
+}
+
 function build(): ReadonlyMap<string, avro.Type> {
   const registry: Record<string, avro.Type> = {};
   for (const schema of avroSchemas) {
-    avro.Type.forSchema(schema as avro.Schema, {
-      registry,
-      wrapUnions: false,
-      typeHook: (part: avro.Schema) => {
-        if (part === 'bytes') return new AnyBytesType();
-        return typeof part === 'object' && 'javaScript' in part && part['javaScript'] === 'bigint'
-          ? bigintLong()
-          : undefined;
-      },
-    });
+    avro.Type.forSchema(schema as avro.Schema, { registry, wrapUnions: false, typeHook });
   }
   return new Map(Object.entries(registry));
+}
+
+/**
+ * The type of a schema that came with a file, which another release may have written, or another program. Throws where it is
+ * no schema.
+ */
+export function avroTypeWrittenAs(schema: unknown): avro.Type {
+  return avro.Type.forSchema(schema as avro.Schema, { wrapUnions: 'auto', typeHook });
 }
 
 let built: ReadonlyMap<string, avro.Type> | undefined;

@@ -1,34 +1,43 @@
-import avro from 'avsc';
-import { createReadStream, createWriteStream } from 'node:fs';
 import path from 'node:path';
-import { finished, pipeline } from 'node:stream/promises';
-import { avroTypeOf } from '../../schemas/avro-types.ts';
+import { CaptureWriter } from '../../eventlog/capture-writer.ts';
+import { CaptureEventLog } from '../../eventlog/capture.ts';
+import type { LogRecord } from '../../eventlog/event-log.ts';
 import type { RawEventBatch } from '../../schemas/generated.ts';
 import { packageRoot } from '../package-root.ts';
 
-/** The bundled recording: an Avro object container file (Avro 1.11, "Object Container Files") of RawEventBatch. */
+/** The bundled recording: a capture of the demo's story and of the sample policies. cli/demo/record.ts makes it. */
 export function recordingFile(): string {
   return path.join(packageRoot(), 'cli/demo/recording.avro');
 }
 
-/** Batches of a recording, in order. A file of an older release is read by Avro's schema resolution. */
+/** Batches of a recording, in order. Throws `CAPTURE_UNREADABLE`. */
 export async function* readRecording(file: string): AsyncGenerator<RawEventBatch> {
-  const decoder = new avro.streams.BlockDecoder({ readerSchema: avroTypeOf('raw-events').type });
-  // A failure of either stream ends the iteration below with its error.
-  const reading = pipeline(createReadStream(file), decoder);
-  reading.catch(() => undefined);
-  for await (const batch of decoder) yield batch as RawEventBatch;
-  await reading;
+  await using capture = await CaptureEventLog.open(file);
+  const { signal } = new AbortController();
+  for await (const record of capture.read({ topics: ['raw-events'], from: 'start', follow: false, signal })) {
+    if (record.topic === 'raw-events' && record.value !== undefined) yield record.value;
+  }
 }
 
-/** Writes a recording. */
-export async function writeRecording(file: string, batches: readonly RawEventBatch[]): Promise<void> {
-  const encoder = new avro.streams.BlockEncoder(avroTypeOf('raw-events').type, { codec: 'deflate' });
-  const output = createWriteStream(file);
-  encoder.pipe(output);
-  for (const batch of batches) encoder.write(batch);
-  encoder.end();
-  await finished(output);
+/** Writes a recording: `policies`, then the batches, with the times of what they tell. */
+export async function writeRecording(
+  file: string,
+  { policies, batches }: { readonly policies: readonly LogRecord[]; readonly batches: readonly RawEventBatch[] },
+): Promise<void> {
+  await using writer = await CaptureWriter.create(file);
+  for (const record of policies) await writer.write(record);
+  for (const [offset, value] of batches.entries()) {
+    const timestampMs = Number((value.baseTimeNs + value.wallClockOffsetNs) / 1_000_000n);
+    await writer.write({
+      topic: 'raw-events',
+      partition: 0,
+      offset,
+      key: value.nodeId,
+      value,
+      timestampMs,
+      tablePositions: {},
+    });
+  }
 }
 
 /** When and as whom a recording is played. Times are CLOCK_BOOTTIME. */

@@ -68,7 +68,7 @@ test('an excerpt holds not one byte of the host or of other containers', (t) => 
 test('what is written is what is read', async (t) => {
   const file = path.join(await mkdtemp(path.join(os.tmpdir(), 'palisade-cli-')), 'recording.avro');
   const batches = excerptOfContainer(threeTargets(), 'demo');
-  await writeRecording(file, batches);
+  await writeRecording(file, { policies: [], batches });
   t.deepEqual(plain(await collect(readRecording(file))), plain(batches));
 });
 

@@ -1,0 +1,205 @@
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { collectorThread } from '../collector/collector-thread.ts';
+import { CaptureWriter } from '../eventlog/capture-writer.ts';
+import { EmbeddedEventLog } from '../eventlog/embedded.ts';
+import { RecordError } from '../eventlog/errors.ts';
+import type { LogRecord } from '../eventlog/event-log.ts';
+import { ownerOf } from '../eventlog/ownership.ts';
+import { runStages } from '../eventlog/runner.ts';
+import { policyFilesSource, synchronizePolicyFiles } from '../matcher/policy-files-source.ts';
+import { PalisadeError } from '../runtime/errors.ts';
+import { createLogger, type Logger } from '../runtime/logger.ts';
+import { Metrics } from '../runtime/metrics.ts';
+import { printable } from '../runtime/printable.ts';
+import { capturedTopics, logRecords } from './captured-records.ts';
+import type { Config } from './config.ts';
+import { dataLayout, makeDataDirectory } from './data-directory.ts';
+import { exitCodes, type ExitCode } from './exit-codes.ts';
+import { checkHost } from './host-checks.ts';
+import { recordingPins } from './made-in-system.ts';
+import { keptNodeId } from './node-id.ts';
+import { removePins } from './pins.ts';
+import { Progress } from './progress.ts';
+import { StopSignals } from './stop-signals.ts';
+
+export interface RecordOptions {
+  readonly file: string;
+  /** How long, in milliseconds; `undefined`: until a signal, or with `fromLog` all that is there. */
+  readonly durationMs: number | undefined;
+  /** From the data directory's log instead of the kernel. */
+  readonly fromLog: boolean;
+  readonly output: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+}
+
+/** Writes a capture. Throws PalisadeError for what a person can put right. */
+export async function record(config: Config, options: RecordOptions): Promise<ExitCode> {
+  const { output } = options;
+  const progress = new Progress({ output, isTerminal: output.isTTY === true, columns: () => output.columns ?? 80 });
+  using signals = new StopSignals(() => {
+    progress.print('');
+  });
+  const stop = new AbortController();
+  const signal = AbortSignal.any([signals.signal, stop.signal]);
+  const logger = createLogger({ level: 'warn', destination: output, pretty: true });
+  const recording: Recording = { config, options, progress, logger, signal, stop };
+  const recorder = options.fromLog ? await recordLog(recording) : await recordKernel(recording);
+  progress.print(`${recorder.summary()}\n${printable(options.file)}: npx palisade capture info shows what is in it.\n`);
+  return exitCodes.done;
+}
+
+interface Recording {
+  readonly config: Config;
+  readonly options: RecordOptions;
+  readonly progress: Progress;
+  readonly logger: Logger;
+  /** Ends it, whoever asks: a person, the time, or a failure. */
+  readonly signal: AbortSignal;
+  readonly stop: AbortController;
+}
+
+/** What the log holds up to now; with a duration, what comes from now on, after the state that it meets. */
+async function recordLog({ config, options, progress, signal, stop }: Recording): Promise<Recorder> {
+  await using log = EmbeddedEventLog.openReadOnly({ directory: dataLayout(config.dataDirectory).log });
+  await using writer = await CaptureWriter.create(options.file);
+  const recorder = new Recorder(writer, progress);
+  const running = endAfter(options.durationMs, stop, signal);
+  for await (const one of logRecords(log, { fromNow: options.durationMs !== undefined, signal })) {
+    await recorder.add(one);
+  }
+  stop.abort();
+  await running;
+  return recorder;
+}
+
+/**
+ * The collector alone, with a log of its own that it removes at the end, and pins of its own: what a stopped `palisade up` left
+ * in its ring stays there for the next start.
+ */
+async function recordKernel({ config, options, progress, logger, signal, stop }: Recording): Promise<Recorder> {
+  const layout = dataLayout(config.dataDirectory);
+  const owner = ownerOf(layout.log);
+  if (owner !== undefined) {
+    throw new PalisadeError(
+      'EVENT_LOG_OWNED',
+      `palisade up (process ${owner}) watches this machine already: record what it appends with --from-log`,
+    );
+  }
+  const missing = checkHost(recordingPins(config)).filter((check) => !check.holds);
+  if (missing.length > 0) {
+    throw new PalisadeError(
+      'KERNEL_REFUSED',
+      `This machine's kernel can't be watched:\n${missing.map(({ detail }) => `  ${detail}`).join('\n')}`,
+    );
+  }
+  await makeDataDirectory(layout);
+  const logFolder = path.join(layout.recording, 'log');
+  const other = ownerOf(logFolder);
+  if (other !== undefined) {
+    throw new PalisadeError('EVENT_LOG_OWNED', `process ${other} is recording with this data directory already`);
+  }
+  await using work = await temporaryFolder(layout.recording);
+  await using pins = await temporaryPins(recordingPins(config));
+  await using log = await EmbeddedEventLog.open({ directory: logFolder });
+  const nodeId = config.nodeId ?? (await keptNodeId(config.dataDirectory));
+  const policies = { paths: config.policies, sourceId: `files@${nodeId}`, logger };
+  // Before the first event: they are what it is judged by.
+  await synchronizePolicyFiles(log, policies);
+  await using writer = await CaptureWriter.create(options.file);
+  const recorder = new Recorder(writer, progress);
+  const collector = collectorThread(
+    { nodeId, dataDirectory: path.join(work.path, 'collector'), pinDirectory: pins.path, ringBytes: config.ringSize },
+    { createAppendPort: () => log.createAppendPort(), logger },
+  );
+  const drain = new AbortController();
+  const never = new AbortController();
+  const group = { group: 'recording', topics: capturedTopics, tables: [], signal: never.signal, drain: drain.signal };
+  // A group, since what it has not read is never trimmed.
+  const recorded = log.consume(group, async (partition) => {
+    for await (const batch of partition.batches()) {
+      for (const one of batch.records) await recorder.add(one);
+      await batch.commit([]);
+    }
+  });
+  // Its failure ends the stages and is thrown below.
+  recorded.catch(() => {
+    stop.abort();
+  });
+  const running = endAfter(options.durationMs, stop, signal);
+  try {
+    const stages = [policyFilesSource(policies), collector];
+    await runStages(stages, log, { logger, metrics: new Metrics() }, signal);
+  } finally {
+    stop.abort();
+    drain.abort();
+    await running;
+    await recorded;
+  }
+  return recorder;
+}
+
+/** A path where there is nothing now, and will be nothing at the end. What is there was left by a `record` that was killed. */
+async function temporaryFolder(folder: string): Promise<{ readonly path: string } & AsyncDisposable> {
+  await rm(folder, { recursive: true, force: true });
+  return { path: folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+}
+
+/** As `temporaryFolder`, on a BPF file system, and for pins of ours alone. */
+async function temporaryPins(folder: string): Promise<{ readonly path: string } & AsyncDisposable> {
+  const remove = async (): Promise<void> => {
+    if (existsSync(folder)) await removePins(folder);
+  };
+  await remove();
+  return { path: folder, [Symbol.asyncDispose]: remove };
+}
+
+/** Aborts `stop` after a time; resolves when that is done or not needed any more. */
+async function endAfter(durationMs: number | undefined, stop: AbortController, signal: AbortSignal): Promise<void> {
+  if (durationMs === undefined) return;
+  // An abort only says that it ended before.
+  await delay(durationMs, undefined, { signal }).catch(() => undefined);
+  stop.abort();
+}
+
+const grouped = new Intl.NumberFormat('en-US');
+
+/** Writes records and counts. */
+class Recorder {
+  readonly #writer: CaptureWriter;
+  readonly #progress: Progress;
+  #records = 0;
+  #events = 0;
+  #policies = 0;
+  #unreadable = 0;
+
+  constructor(writer: CaptureWriter, progress: Progress) {
+    this.#writer = writer;
+    this.#progress = progress;
+  }
+
+  async add(record: LogRecord): Promise<void> {
+    try {
+      await this.#writer.write(record);
+      if (record.topic === 'raw-events') this.#events += record.value?.events.length ?? 0;
+    } catch (error) {
+      // The log has it as a dead letter already, where a stage has seen it.
+      if (!(error instanceof RecordError)) throw error;
+      this.#unreadable += 1;
+      return;
+    }
+    this.#records += 1;
+    if (record.topic === 'policies') this.#policies += 1;
+    this.#progress.show({ share: undefined, events: this.#events, result: () => `${this.#records} records` });
+  }
+
+  summary(): string {
+    const unreadable = this.#unreadable === 0 ? '' : `; ${grouped.format(this.#unreadable)} could not be read`;
+    return (
+      `Recorded ${grouped.format(this.#events)} events and ${grouped.format(this.#policies)} changes of policies ` +
+      `in ${grouped.format(this.#records)} records${unreadable}.`
+    );
+  }
+}

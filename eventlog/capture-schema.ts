@@ -1,0 +1,145 @@
+import type avro from 'avsc';
+import { avroTypeNamed, avroTypeOf, avroTypeWrittenAs } from '../schemas/avro-types.ts';
+import { topicNames, type TopicName, type TopicValues } from '../schemas/topics.ts';
+import { boundsCheckOf, MalformedAvro, readLong, skipVarint, type BoundsCheck } from './avro-bounds.ts';
+import { RecordError } from './errors.ts';
+import type { LogRecord, TablePositions } from './event-log.ts';
+
+/** What stands before the values: fields of `CaptureRecord`. */
+interface Head {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly key: string;
+  readonly timestampMs: number;
+  readonly tablePositions: Readonly<Record<string, number>>;
+}
+
+interface Field {
+  readonly name: string;
+  readonly type: avro.Type;
+  readonly check: BoundsCheck;
+}
+
+/** A record and where it ends. */
+export interface ReadRecord {
+  readonly record: LogRecord;
+  readonly end: number;
+}
+
+/** Reads one record from `start` on. Throws `MalformedAvro`, or what avsc throws. */
+export type RecordReader = (bytes: Buffer, start: number) => ReadRecord;
+
+/** Bytes of a union's branch: null comes first in each of ours. */
+const absent = Uint8Array.of(0);
+const present = Uint8Array.of(2);
+
+/** `raw-events` → `rawEvents`: the field of `CaptureRecord` that has a topic's values. */
+export function fieldOfTopic(topic: TopicName): string {
+  return topic.replace(/-[a-z]/gu, (letter) => letter.charAt(1).toUpperCase());
+}
+
+/**
+ * `CaptureRecord` as bytes, by hand around the values: a topic's value stands in it as the topic has it, so that reading one
+ * only checks its bounds and decodes nothing that nobody asks for.
+ */
+export class CaptureSchema {
+  /** With documentation: what the file's header has. */
+  readonly json: string;
+  readonly #type: avro.Type;
+  readonly #head: readonly Field[];
+  readonly #values: readonly (Field & { readonly topic: TopicName })[];
+
+  constructor() {
+    this.#type = avroTypeNamed('CaptureRecord');
+    this.json = JSON.stringify(this.#type.schema({ exportAttrs: true }));
+    // avsc's declarations lack this property of record types.
+    const { fields } = this.#type as unknown as { readonly fields: readonly Omit<Field, 'check'>[] };
+    const topicOf = new Map(topicNames.map((topic) => [fieldOfTopic(topic), topic]));
+    const all = fields.map(({ name, type }) => ({ name, type, check: boundsCheckOf(type), topic: topicOf.get(name) }));
+    this.#head = all.filter(({ topic }) => topic === undefined);
+    this.#values = all.flatMap((field) => (field.topic === undefined ? [] : [{ ...field, topic: field.topic }]));
+  }
+
+  /** Throws what reading the record's value throws, and a TypeError where it does not fit the topic's schema. */
+  encode(record: LogRecord): Uint8Array {
+    const head = record as unknown as Readonly<Record<string, unknown>>;
+    const parts: Uint8Array[] = this.#head.map(({ name, type }) => type.toBuffer(head[name]));
+    const { topic, value } = record;
+    for (const field of this.#values) {
+      if (field.topic !== topic || value === undefined) parts.push(absent);
+      // `topic` and `value` belong together; the compiler cannot see that.
+      else parts.push(present, avroTypeOf(topic as 'raw-events').encode(value as TopicValues['raw-events']));
+    }
+    return Buffer.concat(parts);
+  }
+
+  /**
+   * A reader of what was written with the schema `json`: ours, or one of another release, which Avro's schema resolution makes
+   * ours. Throws where it is no schema, or one that cannot be resolved.
+   */
+  readerOf(json: string): RecordReader {
+    if (json === this.json) return (bytes, start) => this.#read(bytes, start);
+    const writer = avroTypeWrittenAs(JSON.parse(json));
+    const resolver = this.#type.createResolver(writer);
+    const check = boundsCheckOf(writer);
+    return (bytes, start) => {
+      const end = check(bytes, start);
+      const value: unknown = this.#type.fromBuffer(bytes.subarray(start, end), resolver);
+      return { record: this.#read(this.#type.toBuffer(value), 0).record, end };
+    };
+  }
+
+  #read(bytes: Buffer, start: number): ReadRecord {
+    let end = start;
+    const fields: Record<string, unknown> = {};
+    for (const { name, type, check } of this.#head) {
+      const fieldEnd = check(bytes, end);
+      fields[name] = type.decode(bytes, end).value;
+      end = fieldEnd;
+    }
+    const head = fields as unknown as Head;
+    const topic = topicNames.find((name) => name === head.topic);
+    if (topic === undefined) throw new MalformedAvro(`there is no topic ${JSON.stringify(head.topic)}`, start);
+    let value: Uint8Array | undefined;
+    for (const field of this.#values) {
+      const valueEnd = field.check(bytes, end);
+      if (readLong(bytes, end) === 1) {
+        if (field.topic !== topic) throw new MalformedAvro(`a record of ${topic} has a value of ${field.topic}`, end);
+        value = bytes.subarray(skipVarint(bytes, end), valueEnd);
+      }
+      end = valueEnd;
+    }
+    return { record: recordOf(head, topic, value), end };
+  }
+}
+
+/** A record whose value is decoded when it is first asked for; one that cannot be throws `RecordError`, each time. */
+function recordOf(head: Head, topic: TopicName, bytes: Uint8Array | undefined): LogRecord {
+  const { partition, offset, key, timestampMs } = head;
+  let value: LogRecord['value'];
+  let decoded = bytes === undefined;
+  const record = {
+    topic,
+    partition,
+    offset,
+    key,
+    timestampMs,
+    // Tables that this version does not know stand in nobody's way.
+    tablePositions: head.tablePositions as TablePositions,
+    get value() {
+      if (!decoded && bytes !== undefined) {
+        try {
+          value = avroTypeOf(topic).decode(bytes);
+        } catch (cause) {
+          // What the bounds let pass avsc may still refuse: a long beyond 2^53 where a number is expected.
+          throw new RecordError(String(cause), { topic, partition, offset, bytes, bytePosition: undefined, cause });
+        }
+        decoded = true;
+      }
+      return value;
+    },
+  };
+  // `topic` and `value` belong together because the value is decoded by topic.
+  return record as LogRecord;
+}
