@@ -33,9 +33,9 @@ export function logEngineEvent(logger: Logger, event: Exclude<EngineEvent, { rea
       logger.warn({ pid: event.pid }, 'the ClickHouse engine is back');
       return;
     case 'restartFailed':
-      logger.error(
-        { err: event.error, restartInMs: event.restartInMs },
-        'the ClickHouse engine did not start, and is tried again',
+      logger.warn(
+        { restartInMs: event.restartInMs },
+        `the ClickHouse engine did not start, and is tried again: ${event.error instanceof Error ? printable(event.error.message) : 'no reason'}`,
       );
   }
 }

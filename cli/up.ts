@@ -28,8 +28,11 @@ import { AlertTail, StatusCounter } from './tail-alerts.ts';
 
 /** How often the status line gets new figures. */
 const statusEveryMs = 1000;
-/** Draining at the end may take this long; with what follows the process is gone within 15 s, as docs/cli.md promises. */
-const drainMs = 10_000;
+/**
+ * Draining at the end may take this long. With 1 s of grace, 2 s to show what is left and 5 s for an engine that hangs the
+ * process is gone within 15 s, as docs/cli.md promises.
+ */
+const drainMs = 6_500;
 
 export interface UpOptions {
   /** Alerts as KubeArmor's JSON on standard output; what is for people goes to standard error. */

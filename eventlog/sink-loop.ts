@@ -83,7 +83,8 @@ async function writeOut(
     return undefined;
   } catch (error) {
     if (signal.aborted) {
-      logger.warn({ err: error, range }, 'a write was given up at the end; it is repeated at the next start');
+      // What was thrown is the abort, or what came of it.
+      logger.warn({ range }, 'a write was given up at the end; it is repeated at the next start');
       return undefined;
     }
     // Anything else is a mistake in our own code.

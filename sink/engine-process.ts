@@ -33,8 +33,8 @@ export type EngineStart =
 /** 0.5 s on an idle machine; a loaded one, and a large data directory, take longer. */
 const startTimeoutMs = 60_000;
 
-/** The engine gives what is running 5 s of its own. */
-const stopTimeoutMs = 8_000;
+/** The engine gives what is running 4 s of its own. */
+const stopTimeoutMs = 5_000;
 
 /** What is kept of the engine's last words: a native library prints its reasons there, and nowhere else. */
 const maxLastWords = 4_096;

@@ -10,7 +10,7 @@ import { becomeUser, confinement, firstInaccessible } from './privileges.ts';
 import type { ConnectionMessage, EngineFailure, EngineMessage, StartMessage } from './protocol.ts';
 
 /** How long what runs may take once the parent is gone or wants an end; after that the kernel ends it. */
-const shutdownTimeoutMs = 5_000;
+const shutdownTimeoutMs = 4_000;
 
 // Ctrl-C and a service manager signal the whole group; when this process ends is for its parent to say.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
