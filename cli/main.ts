@@ -41,6 +41,10 @@ function explain(error: unknown): ExitCode {
   // Several stages that ended for one reason, such as a full disk.
   if (error instanceof AggregateError && error.errors.every((one) => one instanceof PalisadeError))
     return error.errors.map(explain)[0] ?? exitCodes.failed;
+  if (isSystemError(error)) {
+    process.stderr.write(`palisade: ${printable(error.message)}\n`);
+    return exitCodes.failed;
+  }
   if (!(error instanceof PalisadeError)) throw error;
   process.stderr.write(`palisade: ${printable(error.message)} [${error.code}]\n`);
   switch (error.code) {
@@ -53,6 +57,11 @@ function explain(error: unknown): ExitCode {
     default:
       return exitCodes.failed;
   }
+}
+
+/** What the system refused, most often a folder of another user or a full disk: its words name the call and the path. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'errno' in error && 'syscall' in error;
 }
 
 function createProgram(end: (code: ExitCode) => void): Command {

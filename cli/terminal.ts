@@ -41,7 +41,8 @@ export class Terminal {
     const { output, isTerminal, columns, plainStatusEveryMs } = this.#options;
     const text = statusText(figures);
     if (isTerminal) {
-      this.#status = text.slice(0, Math.max(1, columns() - 1));
+      const room = Math.max(1, columns() - 1);
+      this.#status = (text.length <= room ? text : shortStatusText(figures)).slice(0, room);
       output.write(`\r\u001b[K${this.#status}`);
     } else if (nowMs - this.#lastPlainStatusMs >= plainStatusEveryMs) {
       this.#lastPlainStatusMs = nowMs;
@@ -67,4 +68,11 @@ export function statusText(figures: StatusFigures): string {
     `lag ${grouped.format(figures.lagRecords)} records`,
   ];
   return parts.join(' · ');
+}
+
+/** The same for narrow terminals: `1,204/s · 0 dropped · 7 alerts · lag 0`. */
+function shortStatusText(figures: StatusFigures): string {
+  return statusText(figures)
+    .replace(' events/s', '/s')
+    .replace(/ records$/u, '');
 }

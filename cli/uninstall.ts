@@ -28,7 +28,7 @@ export async function uninstall(config: Config, options: UninstallOptions): Prom
     options.write(`Palisade is running (pid ${owner}). Stop it first.\n`);
     return exitCodes.busy;
   }
-  const there = madeInSystem(config).filter((thing) => thing.exists);
+  const there = removableThings(madeInSystem(config), process.getuid?.() === 0);
   if (there.length === 0) {
     options.write('Palisade has made nothing in this system, or it is removed already.\n');
     return exitCodes.done;
@@ -50,6 +50,11 @@ export async function uninstall(config: Config, options: UninstallOptions): Prom
 interface Left {
   readonly detail: string;
   readonly ours: boolean;
+}
+
+/** What is there and this user's to remove: without root nothing was made in the system's own places. */
+export function removableThings(made: readonly MadeThing[], isRoot: boolean): readonly MadeThing[] {
+  return made.filter((thing) => thing.exists && (isRoot || thing.kind === 'data'));
 }
 
 async function confirmed(): Promise<boolean> {

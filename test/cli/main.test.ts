@@ -153,6 +153,26 @@ test('the list of pins is that of the native monitor', (t) => {
   t.deepEqual([...(list + hierarchy).matchAll(/"(\w+)"/gu)].map(([, name]) => name).sort(), [...pinnedMaps].sort());
 });
 
+test('what the system refuses is one line with the call and the path', (t) => {
+  const file = path.join(mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-')), 'file');
+  writeFileSync(file, '');
+  const { code, errors } = palisade(['sql', 'SELECT 1', '--data-directory', path.join(file, 'data')]);
+  t.is(code, 1);
+  t.regex(errors, /^palisade: ENOTDIR: not a directory, \S+ '.*\/file\/data.*'\n$/u);
+});
+
+asRoot('without root uninstall speaks of nothing that only root can have made (needs root to become another)', (t) => {
+  const environment = { XDG_STATE_HOME: path.join(os.tmpdir(), 'palisade-cli-none') };
+  const main = path.join(packageRoot(), 'dist/cli/main.js');
+  const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, main, 'uninstall', '--yes'];
+  const { status, stdout } = spawnSync('setpriv', nobody, {
+    env: { ...process.env, ...environment },
+    encoding: 'utf8',
+  });
+  t.is(stdout, 'Palisade has made nothing in this system, or it is removed already.\n');
+  t.is(status, 0);
+});
+
 test('a reader that has seen enough is no error', (t) => {
   const main = path.join(packageRoot(), 'dist/cli/main.js');
   const { stderr } = spawnSync('sh', ['-c', '"$0" "$1" doctor | true', process.execPath, main], { encoding: 'utf8' });

@@ -30,7 +30,13 @@ test('on a terminal what is printed goes above the status line', (t) => {
 test('a status line never wraps, or it could not be redrawn', (t) => {
   const { terminal, text } = collected(true, 20);
   terminal.showStatus(figures, 0);
-  t.is(text(), `\r\u001b[K${statusText(figures).slice(0, 19)}`);
+  t.is(text(), '\r\u001b[K1,204/s · 0 dropped');
+});
+
+test('where the status line does not fit, its words are left out before its figures are', (t) => {
+  const { terminal, text } = collected(true, 45);
+  terminal.showStatus(figures, 0);
+  t.is(text(), '\r\u001b[K1,204/s · 0 dropped · 1 alert · lag 12');
 });
 
 test('on a plain output the status is a line now and then, without escapes', (t) => {
