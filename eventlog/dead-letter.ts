@@ -45,7 +45,10 @@ export function deadLetters(record: LogRecord, options: DeadLetterOptions): read
   return happenings.includes(topic) ? [letter, gap(record, options)] : [letter];
 }
 
-/** Boot, session and times of what is lost are in what could not be read: they stay empty. */
+/**
+ * Boot, session and times of what is lost are in what could not be read: they stay empty. When the log had taken the record is
+ * known, and stands as the wall clock's offset to the time 0: what is lost happened no later.
+ */
 function gap(record: LogRecord, { stage, reason }: DeadLetterOptions): OutputRecord {
   return {
     topic: 'coverage',
@@ -57,7 +60,7 @@ function gap(record: LogRecord, { stage, reason }: DeadLetterOptions): OutputRec
       origin: 'unknown',
       fromTimeNs: 0n,
       toTimeNs: 0n,
-      wallClockOffsetNs: 0n,
+      wallClockOffsetNs: BigInt(record.timestampMs) * 1_000_000n,
       firstBatch: 0,
       lastBatch: 0,
       cpus: [],
