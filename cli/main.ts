@@ -4,6 +4,7 @@ import { PalisadeError } from '../runtime/errors.ts';
 import { printable } from '../runtime/printable.ts';
 import { ConfigError, configKeys, configSchema, flagOf, resolveConfig, type Config, type ConfigKey } from './config.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
+import { addQuestions } from './questions.ts';
 import { parseDuration } from './units.ts';
 
 /** better-sqlite3 13 loads on older ones and then crashes without a word, so they are refused before it is loaded. */
@@ -154,6 +155,7 @@ function createProgram(end: (code: ExitCode) => void): Command {
         }),
       );
     });
+  addQuestions({ program, command, configFrom, end, write });
   command('doctor', 'Say what holds on this machine, and what Palisade has made in it.')
     .option('--json', 'print one JSON object')
     .action(async (flags: Flags) => {

@@ -57,10 +57,13 @@ test(
   /--ring-size: ringSize must be a size/u,
 );
 
+test('a span that ends before it begins ends with 64', ends, ['loss', '--from', '5m', '--to', '2h'], 64, /--from/u);
+test('a time that is none ends with 64 and says what is', ends, ['loss', '--from', 'noon'], 64, /15m/u);
+
 test('help lists the commands and how to start', (t) => {
   const { code, output } = palisade(['--help']);
   t.is(code, 0);
-  for (const command of ['up', 'demo', 'sql', 'doctor', 'uninstall'])
+  for (const command of ['up', 'demo', 'sql', 'loss', 'doctor', 'uninstall'])
     t.regex(output, new RegExp(`^  ${command} `, 'mu'));
   t.regex(output, /Start with:/u);
 });

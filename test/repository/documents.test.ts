@@ -56,7 +56,7 @@ for (const page of pages) {
       npmScripts.filter((name) => !(name in scripts)),
       [],
     );
-    const help = read('cli/main.ts');
+    const help = read('cli/main.ts') + read('cli/questions.ts');
     const commands = [...text.matchAll(/(?:npx |`|^)palisade ([a-z]+)/gmu)].map(([, name = '']) => name);
     t.deepEqual(
       commands.filter((name) => !new RegExp(`\\bcommand\\('${name}[ ']`, 'u').test(help)),
