@@ -7,7 +7,6 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -16,8 +15,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { dataLayout, makeDataDirectory } from '../../cli/data-directory.ts';
 import { packageRoot } from '../../cli/package-root.ts';
-import { pinnedMaps } from '../../cli/pins.ts';
-import { removeData } from '../../cli/uninstall.ts';
+import { removableThings, removeData } from '../../cli/uninstall.ts';
 
 interface Outcome {
   readonly code: number | null;
@@ -149,13 +147,6 @@ test('uninstall takes nothing that is no pin of ours for one', (t) => {
   t.is(made.find(({ kind }) => kind === 'pins')?.exists, false);
 });
 
-test('the list of pins is that of the native monitor', (t) => {
-  const source = readFileSync(path.join(packageRoot(), 'native/monitor.cc'), 'utf8');
-  const [, list = ''] = /kSharedMaps = \{([^}]*)\}/u.exec(source) ?? [];
-  const [, hierarchy = ''] = /kHierarchyPin = ("\w+")/u.exec(source) ?? [];
-  t.deepEqual([...(list + hierarchy).matchAll(/"(\w+)"/gu)].map(([, name]) => name).sort(), [...pinnedMaps].sort());
-});
-
 test('what the system refuses is one line with the call and the path', (t) => {
   const file = path.join(mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-')), 'file');
   writeFileSync(file, '');
@@ -164,16 +155,11 @@ test('what the system refuses is one line with the call and the path', (t) => {
   t.regex(errors, /^palisade: ENOTDIR: not a directory, \S+ '.*\/file\/data.*'\n$/u);
 });
 
-asRoot('without root uninstall speaks of nothing that only root can have made (needs root to become another)', (t) => {
-  const environment = { XDG_STATE_HOME: path.join(os.tmpdir(), 'palisade-cli-none') };
-  const main = path.join(packageRoot(), 'dist/cli/main.js');
-  const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, main, 'uninstall', '--yes'];
-  const { status, stdout } = spawnSync('setpriv', nobody, {
-    env: { ...process.env, ...environment },
-    encoding: 'utf8',
-  });
-  t.is(stdout, 'Palisade has made nothing in this system, or it is removed already.\n');
-  t.is(status, 0);
+test('without root uninstall leaves alone what only root can have made', (t) => {
+  const made = (['pins', 'data', 'user'] as const).map((kind) => ({ kind, name: kind, exists: true, detail: '' }));
+  const kinds = (isRoot: boolean): string[] => removableThings(made, isRoot).map(({ kind }) => kind);
+  t.deepEqual(kinds(false), ['data']);
+  t.deepEqual(kinds(true), ['pins', 'data', 'user']);
 });
 
 test('a reader that has seen enough is no error', (t) => {

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { findPins, removePins } from '../../cli/pins.ts';
 import { KernelError } from '../../native/kernel-error.ts';
 import { openMonitor } from '../../native/monitor.ts';
 import { pinDirectory, whyNoKernelTests } from '../support/kernel-capture.ts';
@@ -25,6 +26,15 @@ for (const hierarchy of ['v2', 'pids'] as const) {
     }
   });
 }
+
+kernelTest('all that a monitor pins is known to uninstall, and removed with its folder', async (t) => {
+  const directory = pinDirectory(t);
+  const monitor = openMonitor({ pinDirectory: directory, ringBytes: 4096, hierarchy: 'v2' });
+  t.deepEqual([...findPins(directory)].sort(), readdirSync(directory).sort());
+  await monitor.close();
+  t.true(await removePins(directory));
+  t.false(existsSync(directory));
+});
 
 kernelTest(
   'signals that come all the time, as a profiler sends them, do not keep the programs from being loaded',
