@@ -43,6 +43,7 @@ const systemPackages = [
   { name: 'runc', program: 'runc', for: 'demo' },
   { name: 'busybox-static', program: 'busybox', for: 'demo' },
   { name: 'dash', program: 'dash', for: 'demo' },
+  { name: 'clang-format', program: 'clang-format', for: 'test' },
 ];
 /** Root's PATH may lack the sbin folders where bpftool and runc live. */
 const searchPath = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'];

@@ -254,6 +254,8 @@ export class EventDecoder {
   #file(position: number): number {
     const source = this.#view.getUint8(position + at.pathSource);
     if (source === eventPathSource.unknown) return -1;
+    // Nothing was typed that could be read (EFAULT), or nothing at all (ENOENT): no file is known.
+    if (source !== eventPathSource.object && this.#lengthOf(eventString.typedPath) === 0) return -1;
     let path: number;
     let truncated: boolean;
     if (source === eventPathSource.object) {

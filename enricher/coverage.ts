@@ -11,6 +11,8 @@ import { SequenceWindow } from './sequence-window.ts';
 
 /** CPUs that a kernel can be built for (CONFIG_NR_CPUS, arch/x86/Kconfig, v6.1): rows that name others are left out. */
 const maxCpus = 8_192;
+/** Places in the kernel's programs times the errors seen there: a monitor has some dozens, a hostile node may tell any number. */
+const maxHelperFailures = 256;
 /** The largest number that a `long` carries as a JavaScript number (avsc); sums of what a node says may pass it. */
 const maxLong = Number.MAX_SAFE_INTEGER - 1;
 
@@ -141,6 +143,7 @@ export class SessionCoverage {
       sessionEnded: batch.sessionEnded,
       evictedProcesses: facts.evictedProcesses,
       evictedContainers: facts.evictedContainers,
+      helperFailures: batch.helperFailures.slice(0, maxHelperFailures),
     };
   }
 

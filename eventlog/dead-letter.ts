@@ -69,6 +69,7 @@ function gap(record: LogRecord, { stage, reason }: DeadLetterOptions): OutputRec
       sessionEnded: false,
       evictedProcesses: 0,
       evictedContainers: 0,
+      helperFailures: [],
     },
   };
 }

@@ -16,6 +16,7 @@ export interface JudgedEvent {
 
 const noBytes = new Uint8Array(0);
 const slash = 0x2f;
+const nowhere = new Uint8Array();
 
 /** The bytes of a batch's string; empty where the index leads nowhere. */
 export function stringOf(batch: RawEventBatch, index: number): Uint8Array {
@@ -109,12 +110,19 @@ function opensForWriting(flags: number): boolean {
 function resourceOf(batch: RawEventBatch, file: FileObject, cwd: Uint8Array): ActResource {
   const path = stringOf(batch, file.path);
   const { inodeType } = file;
+  // What was typed is relative to a directory that nobody knows: the end of a path, whole components of it.
+  const isRelativeText = file.pathSource === 'text' && path[0] !== slash;
   return {
-    path: file.pathTruncated ? fromFirstSlash(path) : file.pathSource === 'object' ? path : cleanPath(path, cwd),
+    path: isRelativeText ? cleanPath(path, nowhere) : absolutePath(file, path, cwd),
     isDirectory: inodeType === 'unknown' ? undefined : inodeType === 'directory',
     ownerUid: file.ownerUid,
-    truncated: file.pathTruncated,
+    truncated: file.pathTruncated || isRelativeText,
   };
+}
+
+function absolutePath(file: FileObject, path: Uint8Array, cwd: Uint8Array): Uint8Array {
+  if (file.pathTruncated) return fromFirstSlash(path);
+  return file.pathSource === 'object' ? path : cleanPath(path, cwd);
 }
 
 /** The known end of a path may begin in the middle of a component: that component is not known. */

@@ -1,10 +1,9 @@
 // The only file that knows JavaScript: converts, maps errors, and checks nothing that monitor.ts has checked.
 #include <napi.h>
 
-
 #include <algorithm>
-#include <ctime>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <set>
 #include <string>

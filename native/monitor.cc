@@ -75,8 +75,8 @@ std::string refused_program(const std::string& messages) {
   return start == std::string::npos ? "" : messages.substr(start + before.size(), failed - start - before.size());
 }
 
-/// No signal reaches this thread while it lives. The verifier gives up with EAGAIN where one is pending (kernel/bpf/verifier.c,
-/// do_check), libbpf tries five times, and a profiler's come every millisecond.
+/// No signal reaches this thread while it lives. The verifier gives up with EAGAIN where one is pending
+/// (kernel/bpf/verifier.c, do_check), libbpf tries five times, and a profiler's come every millisecond.
 class SignalsBlocked {
  public:
   SignalsBlocked() {

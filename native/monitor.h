@@ -78,7 +78,8 @@ class Monitor {
   bool remove(const std::string& map, const Bytes& key);
   std::vector<std::pair<Bytes, Bytes>> entries(const std::string& map) const;
 
-  /// Lets every process that runs know the container it is in, as `containers` has them now, and tells of each as an event.
+  /// Lets every process that runs know the container it is in, as `containers` has them now, and tells of each as an
+  /// event.
   Bytes scan_processes();
 
   void detach();

@@ -4,7 +4,7 @@
  *
  * Counts come from AVA's TAP; a part fails by its exit code too, because a crash can follow the last test.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, globSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -49,6 +49,23 @@ const parts: readonly Part[] = [
   { name: 'types', command: [bin('tsc'), '--build'], tap: false },
   { name: 'lint', command: [bin('eslint'), '.'], tap: false },
   { name: 'format', command: [bin('prettier'), '--check', '--log-level', 'warn', '.'], tap: false },
+  {
+    name: 'C format',
+    command: [
+      'clang-format',
+      '--dry-run',
+      '-Werror',
+      ...globSync('{bpf,native,test/programs,bench/programs}/**/*.{c,h,cc}', {
+        cwd: root,
+        exclude: (name) => name.includes('vmlinux') || name.endsWith('native/build'),
+      }),
+    ],
+    tap: false,
+    missing:
+      spawnSync('clang-format', ['--version']).error === undefined
+        ? undefined
+        : 'needs clang-format (Debian: clang-format)',
+  },
   ava('unit', 'ava.config.js'),
   ava('engine', 'ava.engine.config.js'),
   ava('kernel', 'ava.kernel.config.js', needsRoot),

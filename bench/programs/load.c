@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Opens files, and now and then runs a program, at a steady rate, so that what the pipeline makes of it can be measured.
+ * Opens files, and now and then runs a program, at a steady rate, so that what the pipeline makes of it can be
+ * measured.
  *
  *   load RATE SECONDS QUIET_FILE ALERT_FILE ALERT_EVERY PROGRAM EXEC_EVERY
  *
- * RATE is in acts a second. Of every ALERT_EVERY acts one opens ALERT_FILE in the place of QUIET_FILE; of the others every
- * EXEC_EVERY-th runs PROGRAM (0: none). Acts come in slices of a millisecond, since a sleep is no finer than that on a
- * busy machine. Prints one JSON object: what was done and how long it took.
+ * RATE is in acts a second. Of every ALERT_EVERY acts one opens ALERT_FILE in the place of QUIET_FILE; of the others
+ * every EXEC_EVERY-th runs PROGRAM (0: none). Acts come in slices of a millisecond, since a sleep is no finer than that
+ * on a busy machine. Prints one JSON object: what was done and how long it took.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -40,7 +41,7 @@ static void open_once(const char *path)
 
 static void run_once(char *program)
 {
-	char *arguments[] = { program, NULL };
+	char *arguments[] = {program, NULL};
 	pid_t child;
 	int status;
 	int error = posix_spawn(&child, program, NULL, NULL, arguments, environ);
@@ -71,7 +72,7 @@ int main(int count, char **values)
 		uint64_t due = start + act * 1000000000u / rate;
 		uint64_t now = now_ns();
 		if (now + 1000000u < due) {
-			struct timespec pause = { 0, 1000000 };
+			struct timespec pause = {0, 1000000};
 			nanosleep(&pause, NULL);
 		}
 		if (alert_every != 0 && act % alert_every == 0) {
@@ -86,6 +87,6 @@ int main(int count, char **values)
 		}
 	}
 	printf("{\"opens\":%llu,\"alerts\":%llu,\"execs\":%llu,\"seconds\":%.3f}\n", (unsigned long long)opens,
-	       (unsigned long long)alerts, (unsigned long long)execs, (double)(now_ns() - start) / 1e9);
+		(unsigned long long)alerts, (unsigned long long)execs, (double)(now_ns() - start) / 1e9);
 	return 0;
 }

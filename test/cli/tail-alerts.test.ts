@@ -21,6 +21,7 @@ function coverage(session: bigint, received: number, dropped: number): Coverage 
     sessionEnded: false,
     evictedProcesses: 0,
     evictedContainers: 0,
+    helperFailures: [],
   };
 }
 

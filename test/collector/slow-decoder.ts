@@ -87,8 +87,10 @@ export function decodeSlowly(event: Uint8Array): PlainEvent {
   const source = bytes[at.pathSource] ?? 0;
   let file: PlainFile | undefined;
   if (source === 1) file = inode(at.fileInode, string('path'), source, isTruncated('path'));
-  if (source === 3) file = inode(at.fileInode, string('typedPath'), source, isTruncated('typedPath'));
-  if (source === 2) {
+  // Where nothing was typed that could be read, no file is known.
+  const isTyped = string('typedPath') !== '';
+  if (source === 3 && isTyped) file = inode(at.fileInode, string('typedPath'), source, isTruncated('typedPath'));
+  if (source === 2 && isTyped) {
     const baseName = string('base') === '' ? 'cwd' : 'base';
     const typed = string('typedPath');
     const whole = typed.startsWith(slash) ? typed : string(baseName) + slash + typed;

@@ -59,6 +59,7 @@ const coverage: Coverage = {
   sessionEnded: true,
   evictedProcesses: 3,
   evictedContainers: 0,
+  helperFailures: [],
 };
 
 test.serial(

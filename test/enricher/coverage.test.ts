@@ -204,3 +204,14 @@ test('a number further behind than the window is wide counts as a repeat', (t) =
   t.true(window.accept(3));
   t.is(window.highest - window.received, sequenceWindow + 2 - 3);
 });
+
+test('what the kernel could not read is told by place and errno', (t) => {
+  const node = new TestNode();
+  node.open(node.process(), '/1');
+  const helperFailures = [{ place: 'path.bpf.h:60', errno: 14, count: 3 }];
+  const [coverage] = coverageOf([{ ...node.batch({ counters: true }), helperFailures }]);
+  t.deepEqual(
+    coverage?.helperFailures.map((failure) => ({ ...failure })),
+    helperFailures,
+  );
+});

@@ -162,6 +162,7 @@ function coverage(nodeId: string, text: string): Coverage {
     sessionEnded: false,
     evictedProcesses: 0,
     evictedContainers: 0,
+    helperFailures: [],
   };
 }
 

@@ -400,3 +400,18 @@ test('a posture that changes takes effect at its place', (t) => {
   });
   t.deepEqual(actions, [['Audit'], ['Audit (Block)']]);
 });
+
+test('a relative path whose directory nobody knows is the end of a path, not one below the working directory', (t) => {
+  const opened = (): RawEventBatch => {
+    const node = new TestNode();
+    const process = node.process({ containerCgroupId: 7n, cwd: '/etc' });
+    node.open(process, 'shadow', { returnValue: -9, file: { pathSource: 'text' } });
+    return node.batch({ containers });
+  };
+  const allowFolder = policy({ spec: 'file: { matchDirectories: [{ dir: /etc/ }] }\naction: Allow' });
+  const auditFolder = policy({ spec: 'file: { matchDirectories: [{ dir: /srv/, recursive: true }] }\naction: Audit' });
+  // Not known to be in /etc, so not allowed there; and some completion lies below /srv.
+  t.is(alertsOf(allowFolder, [opened()])[0]?.decidedBy, 'posture');
+  const [alert] = alertsOf(auditFolder, [opened()]);
+  t.like(alert, { pathSource: 'text', result: 'Bad file descriptor' });
+});

@@ -1,6 +1,7 @@
 /*
- * opens DIRECTORY PER_SECOND: creates DIRECTORY/alert-000001 and so on at a steady rate until SIGTERM. After each open a line:
- * its number, and CLOCK_BOOTTIME in ns before and after the call, so that who reads it knows what must have been seen.
+ * opens DIRECTORY PER_SECOND: creates DIRECTORY/alert-000001 and so on at a steady rate until SIGTERM. After each open
+ * a line: its number, and CLOCK_BOOTTIME in ns before and after the call, so that who reads it knows what must have
+ * been seen.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -29,7 +30,7 @@ static long long now_ns(void)
 
 int main(int argc, char **argv)
 {
-	struct sigaction action = { .sa_handler = stop };
+	struct sigaction action = {.sa_handler = stop};
 	long long step_ns, next_ns;
 
 	if (argc != 3)
@@ -38,7 +39,7 @@ int main(int argc, char **argv)
 	step_ns = 1000000000LL / strtol(argv[2], NULL, 10);
 	next_ns = now_ns();
 	for (unsigned int number = 1; !stopped; number++) {
-		struct timespec next = { next_ns / 1000000000LL, next_ns % 1000000000LL };
+		struct timespec next = {next_ns / 1000000000LL, next_ns % 1000000000LL};
 		char path[PATH_MAX];
 		long long before_ns, after_ns;
 		int file;

@@ -25,6 +25,7 @@ test('a 64-bit field keeps values beyond 2^53 as bigint and is an ordinary long 
     sessionEnded: false,
     evictedProcesses: 0,
     evictedContainers: 0,
+    helperFailures: [],
   };
   const bytes = type.encode(value);
   t.deepEqual({ ...type.decode(bytes) }.session, value.session);

@@ -23,6 +23,7 @@ export function sampleCoverage(fromSeconds: number, toSeconds: number, options: 
     sessionEnded: false,
     evictedProcesses: 0,
     evictedContainers: 0,
+    helperFailures: [],
     ...options,
   };
 }
