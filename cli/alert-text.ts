@@ -1,5 +1,5 @@
 import { printable } from '../runtime/printable.ts';
-import type { Alert } from '../schemas/generated.ts';
+import type { ShownAlert } from './alert-columns.ts';
 
 /** Text of one field on a terminal: an attacker's 4 KiB path must not push the rest off the screen. */
 const fieldLengthMax = 160;
@@ -27,7 +27,7 @@ export function paletteFor(isTerminal: boolean, environment: Readonly<Record<str
  * An alert in two lines for people: what happened where, then which rule says so and what came of it. Every field that
  * could hold an attacker's bytes is `printable` and bounded, so no alert can forge another one.
  */
-export function alertText(alert: Alert, palette: Palette): string {
+export function alertText(alert: ShownAlert, palette: Palette): string {
   const { strong, dim, reset } = palette;
   const color = alert.action.includes('Block') ? palette.block : palette.audit;
   const severity = alert.severity === '' ? '' : `  severity ${field(alert.severity)}`;
@@ -42,25 +42,25 @@ function field(text: string): string {
   return safe.length <= fieldLengthMax ? safe : `${safe.slice(0, fieldLengthMax)}…`;
 }
 
-function target(alert: Alert): string {
+function target(alert: ShownAlert): string {
   if (alert.containerId === '') return `host ${field(alert.hostName)}`;
   if (alert.podName !== '' && alert.namespaceName !== namespaceWithoutKubernetes)
     return `pod ${field(alert.namespaceName)}/${field(alert.podName)}/${field(alert.containerName)}`;
   return `container ${field(alert.containerName === '' ? alert.containerId.slice(0, 12) : alert.containerName)}`;
 }
 
-function act(alert: Alert): string {
+function act(alert: ShownAlert): string {
   if (alert.operation === 'Process') return `${field(alert.parentProcessName)} ran ${field(alert.resource)}`;
   if (alert.operation === 'File') return `${field(alert.processName)} opened ${field(alert.resource)}`;
   return `${field(alert.processName)} ${field(alert.operation)} ${field(alert.resource)}`;
 }
 
-function decision(alert: Alert): string {
+function decision(alert: ShownAlert): string {
   if (alert.rule === null) return `policy ${field(alert.policyName)}`;
   return `policy ${field(alert.policyName)} (${field(alert.rule.file)}:${alert.rule.line})`;
 }
 
-function outcome(alert: Alert): string {
+function outcome(alert: ShownAlert): string {
   switch (alert.enforcement) {
     case 'notEnforced':
       return `${field(alert.result)}, not enforced`;

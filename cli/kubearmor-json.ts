@@ -1,10 +1,10 @@
-import type { Alert } from '../schemas/generated.ts';
+import type { ShownAlert } from './alert-columns.ts';
 
 /**
  * An alert as KubeArmor's own clients print it: its protobuf struct through Go's encoding/json, so PascalCase keys in the
  * struct's order, and zero values left out except PPID and UID (KubeArmor v1.7, protobuf/kubearmor.proto, message Alert).
  */
-export function kubeArmorAlert(alert: Alert): Readonly<Record<string, unknown>> {
+export function kubeArmorAlert(alert: ShownAlert): Readonly<Record<string, unknown>> {
   const owner = { Ref: alert.ownerRef, Name: alert.ownerName, Namespace: alert.ownerNamespace };
   const fields: Readonly<Record<string, unknown>> = {
     Timestamp: Number(alert.timeUnixNs / 1_000_000_000n),
@@ -47,7 +47,7 @@ export function kubeArmorAlert(alert: Alert): Readonly<Record<string, unknown>> 
 }
 
 /** The alert as one line of JSON. Control characters are escaped by JSON itself. */
-export function kubeArmorJsonLine(alert: Alert): string {
+export function kubeArmorJsonLine(alert: ShownAlert): string {
   // JSON escapes all below U+0020; DEL, C1 and bidirectional controls it does not, and they may not stand raw on a terminal.
   return JSON.stringify(kubeArmorAlert(alert)).replace(
     /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu,

@@ -1,6 +1,6 @@
 import process from 'node:process';
 import { Writable } from 'node:stream';
-import type { Alert } from '../schemas/generated.ts';
+import type { ShownAlert } from './alert-columns.ts';
 import { alertText, paletteFor } from './alert-text.ts';
 import { kubeArmorJsonLine } from './kubearmor-json.ts';
 import { Terminal } from './terminal.ts';
@@ -16,7 +16,7 @@ export interface Screen {
   readonly terminal: Terminal;
   /** For a logger: lines that go above the status line. */
   readonly logLines: Writable;
-  showAlert(alert: Alert): void;
+  showAlert(alert: ShownAlert): void;
 }
 
 /**

@@ -56,12 +56,13 @@ test(
 );
 
 test('a span that ends before it begins ends with 64', ends, ['loss', '--from', '5m', '--to', '2h'], 64, /--from/u);
+test('a severity that is none ends with 64', ends, ['alerts', '--severity', '11'], 64, /from 1 to 10/u);
 test('a time that is none ends with 64 and says what is', ends, ['loss', '--from', 'noon'], 64, /15m/u);
 
 test('help lists the commands and how to start', (t) => {
   const { code, output } = palisade(['--help']);
   t.is(code, 0);
-  for (const command of ['up', 'demo', 'sql', 'loss', 'doctor', 'uninstall'])
+  for (const command of ['up', 'demo', 'sql', 'alerts', 'loss', 'doctor', 'uninstall'])
     t.regex(output, new RegExp(`^  ${command} `, 'mu'));
   t.regex(output, /Start with:/u);
 });
