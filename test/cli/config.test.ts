@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { ConfigError, resolveConfig, type ConfigSources } from '../../cli/config.ts';
@@ -9,8 +9,14 @@ function sources(given: Partial<ConfigSources>): ConfigSources {
   return { flags: {}, environment: {}, ...given };
 }
 
+// The rows of the tables have files, too: before any test runs.
+const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-test-'));
+test.after.always(() => {
+  rmSync(folder, { recursive: true });
+});
+
 function configFile(text: string): string {
-  const file = path.join(mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-')), 'palisade.yaml');
+  const file = path.join(mkdtempSync(path.join(folder, 'file-')), 'palisade.yaml');
   writeFileSync(file, text);
   return file;
 }

@@ -1,21 +1,12 @@
 import test, { type ExecutionContext } from 'ava';
 import { spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import os from 'node:os';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { dataLayout, makeDataDirectory } from '../../cli/data-directory.ts';
 import { packageRoot } from '../../cli/package-root.ts';
 import { removableThings, removeData } from '../../cli/uninstall.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 interface Outcome {
   readonly code: number | null;
@@ -68,7 +59,7 @@ test('help lists the commands and how to start', (t) => {
 });
 
 test('doctor prints one object for machines, whose verdict its exit code repeats', (t) => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+  const folder = temporaryDirectory(t);
   const { code, output } = palisade(['doctor', '--json', '--data-directory', folder]);
   const report = JSON.parse(output) as {
     live: boolean;
@@ -84,7 +75,7 @@ test('doctor prints one object for machines, whose verdict its exit code repeats
 });
 
 test('removing the data leaves what is not ours', async (t) => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+  const folder = temporaryDirectory(t);
   const layout = dataLayout(folder);
   await makeDataDirectory(layout);
   writeFileSync(layout.nodeId, 'node-1\n');
@@ -94,14 +85,14 @@ test('removing the data leaves what is not ours', async (t) => {
 });
 
 test('removing the data removes the folder where nothing else is in it', async (t) => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+  const folder = temporaryDirectory(t);
   await makeDataDirectory(dataLayout(folder));
   t.true(await removeData(dataLayout(folder)));
   t.false(existsSync(folder));
 });
 
 test('a folder that is writable for others is no data directory, and is left as it is', async (t) => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+  const folder = temporaryDirectory(t);
   chmodSync(folder, 0o1777);
   await t.throwsAsync(makeDataDirectory(dataLayout(folder)), {
     code: 'CONFIG_INVALID',
@@ -113,13 +104,13 @@ test('a folder that is writable for others is no data directory, and is left as 
 const asRoot = process.getuid?.() === 0 ? test : test.skip;
 
 asRoot('a folder of another user is no data directory (needs root to make one)', async (t) => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+  const folder = temporaryDirectory(t);
   chownSync(folder, 65534, 65534);
   await t.throwsAsync(makeDataDirectory(dataLayout(folder)), { message: /belongs to another user/u });
 });
 
 test('a folder that holds something else keeps its mode', async (t) => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+  const folder = temporaryDirectory(t);
   writeFileSync(path.join(folder, 'letter.txt'), 'mine\n');
   await makeDataDirectory(dataLayout(folder));
   t.is(statSync(folder).mode & 0o777, 0o700);
@@ -128,7 +119,7 @@ test('a folder that holds something else keeps its mode', async (t) => {
 asRoot(
   'what belongs to the user of the engine is removed with its rights, not with those of root (needs root)',
   async (t) => {
-    const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+    const folder = temporaryDirectory(t);
     const layout = dataLayout(folder);
     await makeDataDirectory(layout);
     mkdirSync(path.join(layout.engine, 'data/theirs'), { recursive: true });
@@ -141,7 +132,7 @@ asRoot(
 );
 
 test('uninstall takes nothing that is no pin of ours for one', (t) => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-'));
+  const folder = temporaryDirectory(t);
   writeFileSync(path.join(folder, 'containers'), 'mine\n');
   const report = palisade(['doctor', '--json', '--data-directory', `${folder}-none`, '--pin-directory', folder]);
   const { made } = JSON.parse(report.output) as { made: { kind: string; exists: boolean }[] };
@@ -149,7 +140,7 @@ test('uninstall takes nothing that is no pin of ours for one', (t) => {
 });
 
 test('what the system refuses is one line with the call and the path', (t) => {
-  const file = path.join(mkdtempSync(path.join(os.tmpdir(), 'palisade-cli-')), 'file');
+  const file = path.join(temporaryDirectory(t), 'file');
   writeFileSync(file, '');
   const { code, errors } = palisade(['sql', 'SELECT 1', '--data-directory', path.join(file, 'data')]);
   t.is(code, 1);

@@ -1,11 +1,10 @@
 import test from 'ava';
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { keptNodeId, madeNodeId } from '../../cli/node-id.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const machineId = '0123456789abcdef0123456789abcdef';
-const temporaryFolder = (): Promise<string> => mkdtemp(path.join(os.tmpdir(), 'palisade-cli-'));
 
 test('a machine gets the same id again when its data directory was lost', (t) => {
   const source = { machineId, inContainer: false };
@@ -29,14 +28,14 @@ for (const [title, source] of [
 }
 
 test('an id is made once and kept', async (t) => {
-  const folder = path.join(await temporaryFolder(), 'new');
+  const folder = path.join(temporaryDirectory(t), 'new');
   const made = await keptNodeId(folder, { machineId: undefined, inContainer: false });
   t.is(await keptNodeId(folder, { machineId: undefined, inContainer: false }), made);
   t.is((await readFile(path.join(folder, 'node-id'), 'utf8')).trim(), made);
 });
 
 test('an id file that a crash left empty is made anew', async (t) => {
-  const folder = await temporaryFolder();
+  const folder = temporaryDirectory(t);
   await writeFile(path.join(folder, 'node-id'), '');
   t.regex(await keptNodeId(folder, { machineId, inContainer: false }), /^node-/u);
 });

@@ -1,11 +1,10 @@
 import test from 'ava';
-import { mkdtemp } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import { excerptOfContainer } from '../../cli/demo/excerpt.ts';
 import { readRecording, rebased, writeRecording, type Playing } from '../../cli/demo/recording.ts';
 import type { RawEventBatch } from '../../schemas/generated.ts';
 import { containerDescriptor, hostDescriptor, TestNode } from '../support/raw-batch.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const playing: Playing = {
   nodeId: 'node-9-recording',
@@ -66,7 +65,7 @@ test('an excerpt holds not one byte of the host or of other containers', (t) => 
 });
 
 test('what is written is what is read', async (t) => {
-  const file = path.join(await mkdtemp(path.join(os.tmpdir(), 'palisade-cli-')), 'recording.avro');
+  const file = path.join(temporaryDirectory(t), 'recording.avro');
   const batches = excerptOfContainer(threeTargets(), 'demo');
   await writeRecording(file, { policies: [], batches });
   t.deepEqual(plain(await collect(readRecording(file))), plain(batches));

@@ -11,7 +11,7 @@ import { runStages } from '../../eventlog/runner.ts';
 import { assertNodeSupported, databasePath } from '../../eventlog/sqlite-layout.ts';
 import { Metrics } from '../../runtime/metrics.ts';
 import { conformance } from './conformance.ts';
-import { temporaryDirectory } from './temporary-directory.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { sumOf } from '../runtime/sum-of.ts';
 import { event, policy, quietly, recordsOf, tagger, textsOf } from './toy.ts';
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { EmbeddedEventLog } from '../../eventlog/embedded.ts';
 import { runStages } from '../../eventlog/runner.ts';
-import { temporaryDirectory } from './temporary-directory.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { quietly, recordsOf, tagger, textOf } from './toy.ts';
 
 const rounds = 8;

@@ -4,7 +4,7 @@ import { SqliteReader } from '../../eventlog/sqlite-reader.ts';
 import { openForWriting } from '../../eventlog/sqlite-layout.ts';
 import { SqliteWriter } from '../../eventlog/sqlite-writer.ts';
 import { packRequest, type PackedRequest } from '../../eventlog/write-protocol.ts';
-import { temporaryDirectory } from './temporary-directory.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 function request(id: number, topics: readonly TopicName[]): PackedRequest {
   const records = topics.map((topic) => ({

@@ -5,7 +5,7 @@ import type { ExecutionContext } from 'ava';
 
 /** A directory that is removed when the test ends. */
 export function temporaryDirectory(t: ExecutionContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'palisade-eventlog-'));
+  const directory = mkdtempSync(join(tmpdir(), 'palisade-test-'));
   t.teardown(() => {
     rmSync(directory, { recursive: true, force: true });
   });
