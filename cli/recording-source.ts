@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SourceStage } from '../eventlog/stage.ts';
+import { bootTimeNs } from './boot-time.ts';
 import { readRecording, rebased, type Playing } from './demo/recording.ts';
 
 export interface RecordingSourceOptions {
@@ -45,10 +46,4 @@ function playingNow(nodeId: string): Playing {
     startTimeNs,
     wallClockOffsetNs: BigInt(Date.now()) * 1_000_000n - startTimeNs,
   };
-}
-
-/** CLOCK_BOOTTIME in steps of 10 ms, as /proc/uptime has it (fs/proc/uptime.c: ktime_get_boottime_ts64). */
-function bootTimeNs(): bigint {
-  const [seconds = '0'] = readFileSync('/proc/uptime', 'utf8').split(' ');
-  return BigInt(Math.round(Number(seconds) * 100)) * 10_000_000n;
 }

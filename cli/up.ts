@@ -14,6 +14,7 @@ import { startEmbeddedClickHouse } from '../sink/embedded-clickhouse.ts';
 import { engineRunsAs, logEngineEvent } from './engine.ts';
 import { migrate } from '../sink/migrate.ts';
 import type { Config } from './config.ts';
+import { bootTimeNs } from './boot-time.ts';
 import { dataLayout, makeDataDirectory } from './data-directory.ts';
 import { recordingFile } from './demo/recording.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
@@ -122,6 +123,7 @@ async function runLiveOrRecorded(running: Running): Promise<void> {
 async function run({ log, client, policies, logger, screen, signal }: Running, events: SourceStage): Promise<void> {
   const metrics = new Metrics();
   const counter = new StatusCounter();
+  const startedNs = bootTimeNs();
   let watching = false;
   const tail = new AlertTail({
     log,
@@ -130,10 +132,11 @@ async function run({ log, client, policies, logger, screen, signal }: Running, e
       screen.showAlert(alert);
     },
     onCoverage: (coverage) => {
-      // The first figures of a live session prove that events come from the kernel all the way to here.
-      if (!watching && coverage.origin === 'live')
-        screen.terminal.print(`Watching this machine as ${coverage.nodeId}.\n\n`);
-      watching ||= coverage.origin === 'live';
+      // The first figures of a session of this run prove that events come from the kernel all the way to here; those of
+      // an earlier one, read first after a kill, say nothing about now.
+      const isOurs = coverage.origin === 'live' && coverage.session >= startedNs;
+      if (!watching && isOurs) screen.terminal.print(`Watching this machine as ${coverage.nodeId}.\n\n`);
+      watching ||= isOurs;
       counter.coverage(coverage);
     },
   });
