@@ -74,6 +74,9 @@ test('killed with SIGKILL again and again while alerts flow, whenever it is, `up
     'raw events that were appended and have no alert',
   );
   const missing = opens.opens.filter((open) => !account.alerts.has(open.name));
+  t.log(`${opens.opens.length} opens, ${account.alerts.size} alerts, ${missing.length} missing`);
+  for (const { fromNs, toNs } of watched) t.log(`watched from ${fromNs} to ${toNs}`);
+  for (const { reason, fromNs, toNs, lost } of account.gaps) t.log(`gap ${reason} from ${fromNs} to ${toNs}: ${lost}`);
   t.deepEqual(
     missing.filter((open) => watched.some(({ fromNs, toNs }) => open.beforeNs > fromNs && open.afterNs < toNs)),
     [],
@@ -84,7 +87,6 @@ test('killed with SIGKILL again and again while alerts flow, whenever it is, `up
     [],
     'what is missing lies in a gap that coverage names',
   );
-  t.log(`${opens.opens.length} opens, ${account.alerts.size} alerts, ${missing.length} while it was away`);
 });
 
 test("the engine's process killed with SIGKILL while alerts flow is back by itself, and nothing is lost or doubled", async (t) => {

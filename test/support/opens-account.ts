@@ -9,6 +9,8 @@ export interface KnownGap {
   readonly reason: string;
   readonly fromNs: bigint;
   readonly toNs: bigint;
+  /** How many events; `unknown` where nobody can know. */
+  readonly lost: string;
 }
 
 /** What became of the files that were created in the folder of acts. */
@@ -27,14 +29,24 @@ export async function accountOfOpens(home: FlowHome): Promise<OpensAccount> {
   const rows = await home.rows<{ readonly resource: string; readonly times: string; readonly ids: string }>(
     `SELECT resource, count() AS times, uniqExact(id) AS ids FROM alerts WHERE startsWith(resource, '${home.acts}/') GROUP BY resource`,
   );
-  const gaps = await home.rows<{ readonly reason: string; readonly from_ns: string; readonly to_ns: string }>(
-    'SELECT gap.reason AS reason, toString(gap.from_time_ns) AS from_ns, toString(gap.to_time_ns) AS to_ns FROM coverage ARRAY JOIN gaps AS gap',
+  const gaps = await home.rows<{
+    readonly reason: string;
+    readonly from_ns: string;
+    readonly to_ns: string;
+    readonly lost: string;
+  }>(
+    "SELECT gap.reason AS reason, toString(gap.from_time_ns) AS from_ns, toString(gap.to_time_ns) AS to_ns, ifNull(toString(gap.lost), 'unknown') AS lost FROM coverage ARRAY JOIN gaps AS gap",
   );
   return {
     alerts: new Map(rows.map((row) => [path.basename(row.resource), Number(row.times)])),
     ids: rows.reduce((sum, row) => sum + Number(row.ids), 0),
     raw: await rawOpens(home),
-    gaps: gaps.map((gap) => ({ reason: gap.reason, fromNs: BigInt(gap.from_ns), toNs: BigInt(gap.to_ns) })),
+    gaps: gaps.map((gap) => ({
+      reason: gap.reason,
+      fromNs: BigInt(gap.from_ns),
+      toNs: BigInt(gap.to_ns),
+      lost: gap.lost,
+    })),
   };
 }
 
