@@ -1,4 +1,5 @@
 import type { ShownAlert } from './alert-columns.ts';
+import { jsonText } from './json-text.ts';
 
 /**
  * An alert as KubeArmor's own clients print it: its protobuf struct through Go's encoding/json, so PascalCase keys in the
@@ -48,11 +49,7 @@ export function kubeArmorAlert(alert: ShownAlert): Readonly<Record<string, unkno
 
 /** The alert as one line of JSON. Control characters are escaped by JSON itself. */
 export function kubeArmorJsonLine(alert: ShownAlert): string {
-  // JSON escapes all below U+0020; DEL, C1 and bidirectional controls it does not, and they may not stand raw on a terminal.
-  return JSON.stringify(kubeArmorAlert(alert)).replace(
-    /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return jsonText(kubeArmorAlert(alert));
 }
 
 function withoutZeroValues(

@@ -1,4 +1,5 @@
 import { printable } from '../runtime/printable.ts';
+import { jsonText } from './json-text.ts';
 
 /** A row of the view `loss`: a stretch of a node's time in which something may have happened unseen. Times are Unix ns. */
 export interface UnknownStretch {
@@ -111,7 +112,7 @@ export function lossJson(report: LossReport): string {
     unknown,
     cut: report.isCut,
   };
-  return `${JSON.stringify(object)}\n`;
+  return `${jsonText(object)}\n`;
 }
 
 /** `2026-11-24T12:30:05.123456789Z`. */

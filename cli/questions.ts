@@ -52,6 +52,22 @@ function wholeNumber(lowest: number, highest: number): (text: string) => number 
 export function addQuestions(options: QuestionsOptions): void {
   addAlerts(options);
   addLoss(options);
+  addPolicy(options);
+}
+
+function addPolicy({ program, end, write }: QuestionsOptions): void {
+  const policy = program.command('policy').description('Look into policies.').exitOverride();
+  policy
+    .command('check <path...>')
+    .description(
+      'Say everything about policy files that `palisade up` would: what is refused, meant otherwise, not judged yet.',
+    )
+    .exitOverride()
+    .option('--json', 'print one JSON object')
+    .action(async (paths: readonly string[], flags: { readonly json?: true }) => {
+      const { policyCheck } = await import('./policy-check.ts');
+      end(await policyCheck({ paths, json: flags.json === true, write }));
+    });
 }
 
 function addAlerts({ command, configFrom, end }: QuestionsOptions): void {

@@ -151,7 +151,11 @@ class ToldIssues {
   }
 }
 
-async function readPolicyFiles(
+/**
+ * What is in the policy files at `paths`, by the path of each, and what could not be read, in sentences that are safe on a
+ * terminal. `enter` is called with each folder before it is read.
+ */
+export async function readPolicyFiles(
   paths: readonly string[],
   enter: EnterFolder,
 ): Promise<{ readonly texts: ReadonlyMap<string, PolicyText>; readonly problems: readonly string[] }> {

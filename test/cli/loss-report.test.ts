@@ -50,6 +50,8 @@ test('what a gap says can forge neither a line nor a terminal sequence, nor fill
   t.is(text.split('\n').length, 2);
   t.notRegex(text, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/u);
   t.true(text.length < 600);
+  const json = lossJson(report({ unknown: [{ ...stretch, detail: '\u009b\u202e' }] }));
+  t.notRegex(json, /[\u007f-\u009f\u202a-\u202e]/u);
   const parsed = JSON.parse(lossJson(report({ unknown: [{ ...stretch, detail }] }))) as {
     unknown: { detail: string }[];
   };

@@ -53,7 +53,7 @@ test('a time that is none ends with 64 and says what is', ends, ['loss', '--from
 test('help lists the commands and how to start', (t) => {
   const { code, output } = palisade(['--help']);
   t.is(code, 0);
-  for (const command of ['up', 'demo', 'sql', 'alerts', 'loss', 'doctor', 'uninstall'])
+  for (const command of ['up', 'demo', 'sql', 'alerts', 'policy', 'loss', 'doctor', 'uninstall'])
     t.regex(output, new RegExp(`^  ${command} `, 'mu'));
   t.regex(output, /Start with:/u);
 });
