@@ -17,7 +17,7 @@ import { engineLockHolder } from '../sink/engine-directory.ts';
 import { migrate } from '../sink/migrate.ts';
 import { EngineError } from '../sink/sink-error.ts';
 import { ConfigError } from './config.ts';
-import { dataLayout } from './data-directory.ts';
+import { dataLayout, makeDataDirectory } from './data-directory.ts';
 import { removeEngineFolder } from './engine-folder.ts';
 import { engineRunsAs, logEngineEvent } from './engine.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
@@ -112,9 +112,8 @@ async function destinationOf(options: ReplayOptions, logger: Logger): Promise<De
   // It was made by a replay: nothing else writes here.
   await removeEngineFolder(dataLayout(directory).engine);
   await rm(directory, { recursive: true, force: true });
-  for (const folder of [options.dataDirectory, path.dirname(directory), directory]) {
-    await mkdir(folder, { recursive: true, mode: 0o711 });
-  }
+  await makeDataDirectory(dataLayout(options.dataDirectory));
+  for (const folder of [path.dirname(directory), directory]) await mkdir(folder, { recursive: true, mode: 0o711 });
   const engine = await startEmbeddedClickHouse({
     dataDirectory: directory,
     runAs: engineRunsAs(),

@@ -32,7 +32,12 @@ export class CaptureWriter implements AsyncDisposable {
       throw cannotWrite(file, cause);
     }
     const writer = new CaptureWriter(file, handle);
-    await writer.#put(containerHeader(writer.#schema.json, writer.#sync));
+    try {
+      await writer.#put(containerHeader(writer.#schema.json, writer.#sync));
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
     return writer;
   }
 

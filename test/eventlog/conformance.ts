@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { AssignedPartition, ConsumeOptions, EventLog, InputBatch, LogRecord } from '../../eventlog/event-log.ts';
 import type { Retention } from '../../eventlog/retention.ts';
+import { readingConformance } from './reading-conformance.ts';
 import { event, garbage, policy, recordsOf, removedPolicy, textOf, textsOf } from './toy.ts';
 
 /** Opens a log of its own for one test, empty; closed and removed when the test ends. */
@@ -16,18 +17,10 @@ export function conformance(name: string, open: OpenLog): void {
   const behavior = (title: string, act: (t: ExecutionContext) => Promise<void>): void => {
     test(`${name}: ${title}`, act);
   };
-
-  behavior('what was appended is read back, in order, with its key', async (t) => {
+  readingConformance(name, async (t, appends) => {
     const log = await open(t);
-    await log.append([event('a', '1'), event('b', '2')]);
-    await log.append([event('a', '3')]);
-    const records = await recordsOf(log, ['coverage']);
-    t.deepEqual(records.map(textOf), ['1', '2', '3']);
-    t.deepEqual(
-      records.map(({ key, offset, partition, tablePositions }) => ({ key, offset, partition, tablePositions })),
-      ['a', 'b', 'a'].map((key, offset) => ({ key, offset, partition: 0, tablePositions: {} })),
-    );
-    t.true(Math.abs((records[0]?.timestampMs ?? 0) - Date.now()) < 60_000);
+    for (const records of appends) await log.append(records);
+    return log;
   });
 
   behavior('of many callers at once, each one finds its records in its own order', async (t) => {
@@ -62,18 +55,6 @@ export function conformance(name: string, open: OpenLog): void {
     const large = { topic: 'coverage', key: 'a', encodedValue: new Uint8Array(17 << 20) } as const;
     await t.throwsAsync(log.append([large]), { code: 'EVENT_LOG_FAILED', message: /17825802 bytes for coverage/u });
     t.deepEqual(await recordsOf(log, ['coverage']), []);
-  });
-
-  behavior('topics are read together in the order in which they were written', async (t) => {
-    const log = await open(t);
-    await log.append([event('a', '1')]);
-    await log.append([policy('p', 'x')]);
-    await log.append([event('a', '2'), policy('q', 'y'), event('a', '3')]);
-    const records = await recordsOf(log, ['policies', 'coverage']);
-    t.deepEqual(
-      records.map(({ topic, offset }) => `${topic} ${offset}`),
-      ['coverage 0', 'policies 0', 'coverage 1', 'policies 1', 'coverage 2'],
-    );
   });
 
   behavior('a reader that does not follow ends at what was there when it was called', async (t) => {
@@ -295,18 +276,6 @@ export function conformance(name: string, open: OpenLog): void {
     await t.throwsAsync(
       consumed(log, second, (batch) => batch.commit([])),
       { code: 'EVENT_LOG_FAILED', message: /policy-status offset 1 was judged with policies at 0/u },
-    );
-  });
-
-  behavior('a table is the last value of each key, without what was removed, and its position', async (t) => {
-    const log = await open(t);
-    t.deepEqual(await log.table('policies'), { records: [], position: 0 });
-    await log.append([policy('p', 'x'), policy('q', 'y'), policy('p', 'z'), policy('r', 'w'), removedPolicy('q')]);
-    const { records, position } = await log.table('policies');
-    t.is(position, 5);
-    t.deepEqual(
-      records.map(({ key, offset }) => `${key} ${offset}`),
-      ['p 2', 'r 3'],
     );
   });
 

@@ -1,0 +1,43 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { dataLayout } from '../../cli/data-directory.ts';
+import { recordingFile } from '../../cli/demo/recording.ts';
+import { removeData } from '../../cli/uninstall.ts';
+import { PalisadeHome } from '../support/palisade-process.ts';
+
+test('a replay goes into a database of its own, and a second one of its name takes its place', async (t) => {
+  await using home = new PalisadeHome();
+  const query = 'SELECT policy_name, count() AS alerts FROM alerts GROUP BY policy_name ORDER BY policy_name';
+  for (let replay = 0; replay < 2; replay++) {
+    const { code, output, errors } = await home.run(['replay', recordingFile()]);
+    t.is(code, 0, errors);
+    t.regex(output, /Alerts are in the database recording: npx palisade sql --database recording /u);
+    t.is(
+      (await home.run(['sql', '--database', 'recording', query])).output,
+      'policy_name\talerts\naudit-download-tools\t1\nblock-ls-from-dash\t1\nno-execution-from-tmp\t1\n' +
+        'no-shell-from-web-server\t1\nprotect-credentials\t2\n',
+    );
+  }
+  t.false(existsSync(dataLayout(home.dataDirectory).engine), 'the live tables were not even made');
+  const count = 'SELECT count() AS alerts FROM alerts';
+  t.is((await home.run(['sql', count])).output, 'alerts\n0\n', 'and have none of it');
+});
+
+test('a replay gives its coverage as well, and --database names it', async (t) => {
+  await using home = new PalisadeHome();
+  await home.run(['replay', recordingFile(), '--database', 'mine']);
+  const { output } = await home.run(['sql', '--database', 'mine', 'SELECT count() AS sessions FROM coverage']);
+  t.regex(output, /^sessions\n\d+\n$/u);
+  const none = await home.run(['sql', '--database', 'recording', 'SELECT 1']);
+  t.is(none.code, 78);
+  t.regex(none.errors, /flag --database: .*names no replay in /u);
+  t.true(existsSync(path.join(dataLayout(home.dataDirectory).replays, 'mine')));
+});
+
+test('uninstall removes the databases of replays', async (t) => {
+  await using home = new PalisadeHome();
+  await home.run(['replay', recordingFile()]);
+  t.true(await removeData(dataLayout(home.dataDirectory)));
+  t.false(existsSync(home.dataDirectory));
+});

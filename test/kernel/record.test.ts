@@ -1,0 +1,49 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { CaptureEventLog } from '../../eventlog/capture.ts';
+import { PalisadeHome } from '../support/palisade-process.ts';
+import { eventually } from '../support/eventually.ts';
+
+test('record writes what the kernel tells, policies ahead of it, and leaves nothing behind', async (t) => {
+  await using home = new PalisadeHome();
+  const file = path.join(home.dataDirectory, 'live.avro');
+  const marked = path.join(home.dataDirectory, 'marked-by-a-test');
+  writeFileSync(marked, '');
+  const recording = home.start(['record', '-o', file, '--for', '1h']);
+  const pins = `${home.pinDirectory}-recording`;
+  await eventually('the monitor is pinned', () => (existsSync(pins) ? true : undefined));
+  // Opens it until the recorder must have seen it: there is no other sign that the hooks are in place.
+  for (let place = 0; place < 30; place++) {
+    spawnSync('cat', [marked]);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  recording.kill('SIGINT');
+  const { code, errors, output } = await recording.ended;
+  t.is(code, 0, errors);
+  t.regex(output, /Recorded [\d,]+ events and 8 changes of policies in \d+ records\./u);
+  t.false(existsSync(pins));
+  t.false(existsSync(path.join(home.dataDirectory, 'recording')));
+
+  await using capture = await CaptureEventLog.open(file);
+  const topics: string[] = [];
+  let opened = 0;
+  let ended = false;
+  const operations = new Set<string>();
+  for await (const { record } of capture.progress(new AbortController().signal)) {
+    if (topics.at(-1) !== record.topic) topics.push(record.topic);
+    if (record.topic !== 'raw-events' || record.value === undefined) continue;
+    const { events, files, strings, sessionEnded } = record.value;
+    ended ||= sessionEnded;
+    for (const event of events) {
+      operations.add(event.operation);
+      const name = strings[files[event.file]?.path ?? -1];
+      if (event.operation === 'open' && name !== undefined && Buffer.from(name).toString() === marked) opened += 1;
+    }
+  }
+  t.deepEqual(topics, ['policies', 'raw-events']);
+  t.true(opened > 10, `${opened} of 30 opens were recorded`);
+  t.true(operations.has('existing') && operations.has('exec') && operations.has('exit'));
+  t.true(ended, 'its session is at an end: nothing is in the ring any more');
+});
