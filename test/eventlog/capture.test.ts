@@ -1,5 +1,6 @@
-import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { createWriteStream, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
 import { inspect } from 'node:util';
 import { zstdCompressSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
@@ -283,7 +284,9 @@ test('a capture of an older release, which lacks a field, is read by schema reso
       : value,
   ) as avro.Schema;
   const type = avro.Type.forSchema(older);
-  const encoder = avro.createFileEncoder(file, type);
+  const encoder = new avro.streams.BlockEncoder(type);
+  const output = createWriteStream(file);
+  encoder.pipe(output);
   const batch = {
     nodeId: 'old',
     bootId: 'b',
@@ -314,7 +317,7 @@ test('a capture of an older release, which lacks a field, is read by schema reso
     tablePositions: {},
     rawEvents: batch,
   });
-  await new Promise((resolve) => encoder.on('finish', resolve));
+  await finished(output);
   const { records, error } = await read(file);
   t.is(error, undefined);
   t.like(records[0], { topic: 'raw-events', offset: 3, key: 'old', timestampMs: 4 });
