@@ -8,6 +8,9 @@ import { missingForContainer } from './demo/container.ts';
 import { engineRunsAs } from './engine.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { checkHost } from './host-checks.ts';
+import type { HostFact } from './host-facts.ts';
+import { surveyHost } from './host-survey.ts';
+import { jsonText } from './json-text.ts';
 import { madeInSystem } from './made-in-system.ts';
 
 export interface DoctorOptions {
@@ -21,22 +24,25 @@ export function doctor(config: Config, options: DoctorOptions): ExitCode {
   const missing = missingForContainer();
   const made = madeInSystem(config);
   const engine = engineReport(config);
-  const live = host.every((check) => check.holds);
+  const facts = surveyHost();
+  const live = host.every((check) => check.holds) && facts.every((fact) => !fact.needed || fact.state === 'yes');
   if (options.json) {
     const report = {
       live,
       host,
+      facts,
       demo: { possible: missing.length === 0, missing },
       engine,
       made,
     };
-    options.write(`${JSON.stringify(report)}\n`);
+    options.write(`${jsonText(report)}\n`);
   } else {
     const lines = host.map((check) => `  ${check.holds ? 'yes' : 'NO '}  ${check.name.padEnd(16)} ${check.detail}`);
     options.write(`Watching this machine's kernel:\n${lines.join('\n')}\n`);
     options.write(
       live ? '  `palisade up` watches the kernel.\n' : '  `palisade up` runs on the bundled recording instead.\n',
     );
+    options.write(`\nWhat this kernel and host can do:\n${facts.map(factText).join('')}`);
     const demo = missing.length === 0 ? 'possible' : missing.join(' ');
     options.write(`\nA container for \`palisade demo\`: ${demo}\n`);
     options.write(`\nThe ClickHouse engine: ${engine}\n`);
@@ -45,6 +51,14 @@ export function doctor(config: Config, options: DoctorOptions): ExitCode {
       options.write(`  ${exists ? 'there ' : 'absent'}  ${name}  (${detail})\n`);
   }
   return live ? exitCodes.done : exitCodes.unavailable;
+}
+
+const stateWords = { yes: 'yes', limited: 'less', no: 'NO', unknown: '?' } as const;
+
+function factText({ name, state, found, follows, remedy }: HostFact): string {
+  const indent = `\n        ${' '.repeat(17)}`;
+  const remedyLine = remedy === '' ? '' : `${indent}Remedy: ${remedy}`;
+  return `  ${stateWords[state].padEnd(4)}  ${name.padEnd(16)} ${found}${indent}${follows}${remedyLine}\n`;
 }
 
 /** As whom the engine runs, as the kernel has it; or as whom it would. */

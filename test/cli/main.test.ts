@@ -64,12 +64,13 @@ test('doctor prints one object for machines, whose verdict its exit code repeats
   const report = JSON.parse(output) as {
     live: boolean;
     host: { name: string; holds: boolean; detail: string }[];
+    facts: { name: string; state: string; needed: boolean; follows: string; remedy: string }[];
     made: unknown[];
   };
   t.is(code, report.live ? 0 : 69);
   t.is(
     report.live,
-    report.host.every((check) => check.holds),
+    report.host.every((check) => check.holds) && report.facts.every((fact) => !fact.needed || fact.state === 'yes'),
   );
   t.is(report.made.length, 3);
 });
