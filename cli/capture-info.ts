@@ -83,7 +83,7 @@ class Survey {
   readonly #sessions = new Map<string, SessionCounts>();
   readonly #containers = new Map<string, { id: string; name: string | null; image: string | null }>();
   readonly #policies = new Set<string>();
-  readonly #enricher = enricherStage().createProcessor(0);
+  readonly #enricher = enricherStage({ keepsState: false }).createProcessor(0);
   #unreadable = 0;
   #events = 0;
   #firstNs: bigint | undefined;

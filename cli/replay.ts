@@ -77,7 +77,12 @@ export async function replay(options: ReplayOptions): Promise<ExitCode> {
   });
   const startedMs = performance.now();
   const signal = AbortSignal.any([signals.signal, ended.signal]);
-  await runStages([pipeline(), ...destination.sinks], log, { logger, metrics: new Metrics(), drainMs }, signal);
+  await runStages(
+    [pipeline({ keepsState: false }), ...destination.sinks],
+    log,
+    { logger, metrics: new Metrics(), drainMs },
+    signal,
+  );
   await destination[Symbol.asyncDispose]();
   const seconds = (performance.now() - startedMs) / 1000;
   progress.print(`${summary(log.progress, seconds)}\n${destination.where}\n`);

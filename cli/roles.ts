@@ -1,5 +1,5 @@
 import type { ClickHouseClient } from '@clickhouse/client';
-import { enricherStage } from '../enricher/enricher.ts';
+import { enricherStage, type EnricherOptions } from '../enricher/enricher.ts';
 import { chain } from '../eventlog/chain.ts';
 import type { Stage } from '../eventlog/runner.ts';
 import type { ProcessorStage, SourceStage } from '../eventlog/stage.ts';
@@ -9,8 +9,8 @@ import type { Logger } from '../runtime/logger.ts';
 import { alertsSink, coverageSink } from '../sink/clickhouse.ts';
 
 /** Raw events in, alerts and coverage out: enricher and matcher as one processor, so that enriched events cross no log. */
-export function pipeline(): ProcessorStage {
-  return chain(enricherStage(), matcherStage());
+export function pipeline(options: EnricherOptions = {}): ProcessorStage {
+  return chain(enricherStage(options), matcherStage());
 }
 
 export interface UpStagesOptions {

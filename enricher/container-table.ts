@@ -81,9 +81,14 @@ export class ContainerTable {
       if (entry !== undefined) entries.push(entry);
     }
     const removed = this.#removed;
+    this.forgetChanges();
+    return { entries: entries.sort(byOrder), removed };
+  }
+
+  /** Instead of `takeState`, where nobody keeps it. */
+  forgetChanges(): void {
     this.#changed.clear();
     this.#removed = [];
-    return { entries: entries.sort(byOrder), removed };
   }
 
   /** The inverse of `takeState`. */

@@ -13,21 +13,34 @@ import { NodeState } from './node-state.ts';
  * `policies` is a table here only so that its positions are stamped on what follows: the matcher judges an event by the
  * policies that were in force when the enricher saw it.
  */
-export function enricherStage(): ProcessorStage {
+export function enricherStage({ keepsState = true }: EnricherOptions = {}): ProcessorStage {
   return {
     name: 'enricher',
     inputs: ['raw-events'],
     tables: ['workloads', 'policies'],
     outputs: ['enriched-events', 'coverage', 'enricher-state'],
     state: ['enricher-state'],
-    createProcessor: () => new Enricher(),
+    createProcessor: () => new Enricher(keepsState),
   };
 }
 
+export interface EnricherOptions {
+  /**
+   * Whether it writes state records, which a restart needs. Not so in a replay, which begins anew; they would be a third of
+   * its work. Nothing else depends on it. Default true.
+   */
+  readonly keepsState?: boolean;
+}
+
 class Enricher implements Processor {
+  readonly #keepsState: boolean;
   readonly #nodes = new Map<string, NodeState>();
   /** By the key of the topic: node id/container id. */
   readonly #workloads = new Map<string, ContainerDescriptor>();
+
+  constructor(keepsState: boolean) {
+    this.#keepsState = keepsState;
+  }
 
   restore(record: LogRecord): void {
     if (record.topic !== 'enricher-state' || record.value === undefined) return;
@@ -68,8 +81,12 @@ class Enricher implements Processor {
       });
       outputs.push({ topic: 'coverage', key: nodeId, value });
     }
-    const state = node.takeState();
-    outputs.push({ topic: 'enricher-state', key: `${nodeId}/${state.slot}`, value: state });
+    if (this.#keepsState) {
+      const state = node.takeState();
+      outputs.push({ topic: 'enricher-state', key: `${nodeId}/${state.slot}`, value: state });
+    } else {
+      node.forgetChanges();
+    }
     return outputs;
   }
 

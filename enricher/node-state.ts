@@ -89,6 +89,13 @@ export class NodeState {
     };
   }
 
+  /** Instead of `takeState`, where nobody keeps it. */
+  forgetChanges(): void {
+    this.tree.forgetChanges();
+    this.containers.forgetChanges();
+    for (const session of this.#sessions) session.forgetChanges();
+  }
+
   /** Takes over a state record; all of a node's, in their order, restore what was there when the last one was made. */
   restore(state: EnricherState): void {
     this.#restoring = true;

@@ -175,9 +175,14 @@ export class ProcessTree {
     for (const node of this.#changed) if (node.hostPid % this.#slots.length !== slot) rows.push(node);
     rows.sort(byIdentity);
     const removed = this.#removed;
+    this.forgetChanges();
+    return { rows, removed };
+  }
+
+  /** Instead of `takeState`, where nobody keeps it. */
+  forgetChanges(): void {
     this.#changed.clear();
     this.#removed = [];
-    return { rows, removed };
   }
 
   /** The inverse of `takeState`; `finishRestore` makes the links when all records are in. */

@@ -85,9 +85,20 @@ export class CaptureSchema {
     const check = boundsCheckOf(writer);
     return (bytes, start) => {
       const end = check(bytes, start);
-      const value: unknown = this.#type.fromBuffer(bytes.subarray(start, end), resolver);
-      return { record: this.#read(this.#type.toBuffer(value), 0).record, end };
+      const fields = this.#type.fromBuffer(bytes.subarray(start, end), resolver) as Readonly<Record<string, unknown>>;
+      return { record: this.#resolved(fields, start), end };
     };
+  }
+
+  /** A record that schema resolution has decoded whole. */
+  #resolved(fields: Readonly<Record<string, unknown>>, start: number): LogRecord {
+    const head = fields as unknown as Head;
+    const topic = topicOf(head, start);
+    for (const field of this.#values) {
+      if (field.topic !== topic && fields[field.name] !== null) throw misplaced(topic, field.topic, start);
+    }
+    const value = fields[fieldOfTopic(topic)] ?? undefined;
+    return recordOf(head, topic, () => value as LogRecord['value']);
   }
 
   #read(bytes: Buffer, start: number): ReadRecord {
@@ -99,26 +110,51 @@ export class CaptureSchema {
       end = fieldEnd;
     }
     const head = fields as unknown as Head;
-    const topic = topicNames.find((name) => name === head.topic);
-    if (topic === undefined) throw new MalformedAvro(`there is no topic ${JSON.stringify(head.topic)}`, start);
+    const topic = topicOf(head, start);
     let value: Uint8Array | undefined;
     for (const field of this.#values) {
       const valueEnd = field.check(bytes, end);
       if (readLong(bytes, end) === 1) {
-        if (field.topic !== topic) throw new MalformedAvro(`a record of ${topic} has a value of ${field.topic}`, end);
+        if (field.topic !== topic) throw misplaced(topic, field.topic, end);
         value = bytes.subarray(skipVarint(bytes, end), valueEnd);
       }
       end = valueEnd;
     }
-    return { record: recordOf(head, topic, value), end };
+    return { record: recordOf(head, topic, decoding(head, topic, value)), end };
   }
 }
 
-/** A record whose value is decoded when it is first asked for; one that cannot be throws `RecordError`, each time. */
-function recordOf(head: Head, topic: TopicName, bytes: Uint8Array | undefined): LogRecord {
-  const { partition, offset, key, timestampMs } = head;
+function topicOf({ topic }: Head, position: number): TopicName {
+  const known = topicNames.find((name) => name === topic);
+  if (known === undefined) throw new MalformedAvro(`there is no topic ${JSON.stringify(topic)}`, position);
+  return known;
+}
+
+function misplaced(topic: TopicName, other: TopicName, position: number): MalformedAvro {
+  return new MalformedAvro(`a record of ${topic} has a value of ${other}`, position);
+}
+
+/** Decodes `bytes` when it is first called; throws `RecordError` where they cannot be, each time. */
+function decoding(head: Head, topic: TopicName, bytes: Uint8Array | undefined): () => LogRecord['value'] {
   let value: LogRecord['value'];
   let decoded = bytes === undefined;
+  return () => {
+    if (!decoded && bytes !== undefined) {
+      try {
+        value = avroTypeOf(topic).decode(bytes);
+      } catch (cause) {
+        // What the bounds let pass avsc may still refuse: a long beyond 2^53 where a number is expected.
+        const { partition, offset } = head;
+        throw new RecordError(String(cause), { topic, partition, offset, bytes, bytePosition: undefined, cause });
+      }
+      decoded = true;
+    }
+    return value;
+  };
+}
+
+function recordOf(head: Head, topic: TopicName, valueOf: () => LogRecord['value']): LogRecord {
+  const { partition, offset, key, timestampMs } = head;
   const record = {
     topic,
     partition,
@@ -128,18 +164,9 @@ function recordOf(head: Head, topic: TopicName, bytes: Uint8Array | undefined): 
     // Tables that this version does not know stand in nobody's way.
     tablePositions: head.tablePositions as TablePositions,
     get value() {
-      if (!decoded && bytes !== undefined) {
-        try {
-          value = avroTypeOf(topic).decode(bytes);
-        } catch (cause) {
-          // What the bounds let pass avsc may still refuse: a long beyond 2^53 where a number is expected.
-          throw new RecordError(String(cause), { topic, partition, offset, bytes, bytePosition: undefined, cause });
-        }
-        decoded = true;
-      }
-      return value;
+      return valueOf();
     },
   };
-  // `topic` and `value` belong together because the value is decoded by topic.
+  // `topic` and `value` belong together because the value is of the topic's field.
   return record as LogRecord;
 }

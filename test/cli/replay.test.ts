@@ -84,7 +84,7 @@ async function replayed(
     ended.abort();
   };
   await using log = new ReplayLog({ capture, outputs, kept: ['alerts'], onEnd, ...options });
-  await runStages([pipeline()], log, quietly(), ended.signal);
+  await runStages([pipeline({ keepsState: false })], log, quietly(), ended.signal);
   return { lines: await alertLines(outputs), log };
 }
 
