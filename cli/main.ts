@@ -214,6 +214,8 @@ Start with:
 Then look closer:
   palisade sql "SELECT time, action, process_name, resource FROM alerts ORDER BY time DESC LIMIT 10"
   palisade record -o FILE --for 60s   what happens here, to be judged again by palisade replay FILE
+  palisade alerts -f --severity 7  alerts as they come; without -f those that are stored
+  palisade loss --from 1h          whether anything of the last hour is missing
   palisade doctor                  what this machine can do, what was made in it
 
 Exit codes: 0 done, 1 failed, 64 usage, 69 something is missing or not running, 75 another one runs, 78 configuration,

@@ -17,9 +17,9 @@ export interface PolicyCheckOptions {
 /** What `palisade up` would make of policy files. */
 export interface PolicyCheck {
   readonly files: number;
-  /** Those that would be in force, in the order of the files. */
+  /** Those that would be in force, in the order of the files; without those of a kind that is not judged yet. */
   readonly policies: readonly PolicyDocument[];
-  /** Documents that are refused, by kind/namespace/name; those that have no name are among the issues alone. */
+  /** Documents that are refused for an error, by kind/namespace/name; those that have no name are among the issues alone. */
   readonly refused: readonly string[];
   readonly issues: readonly Issue[];
   /** What could not be read at all. */
@@ -45,16 +45,18 @@ export async function checkPolicies(paths: readonly string[]): Promise<PolicyChe
   const { documents, refusedKeys, issues } = combineReadings(readings, 'check');
   const table = new PolicyTable();
   for (const [key, document] of documents) table.update(key, document);
-  const withoutRoom = [...table.statuses].filter(([, status]) => status.state === 'refused');
+  const outOfForce = [...table.statuses].filter(([, { state }]) => state !== 'loaded');
   const told = new Set(issues.map(({ message }) => message));
-  const late = withoutRoom.flatMap(([, status]) =>
+  const refusedLate = outOfForce.filter(([, status]) => status.issues.some(({ severity }) => severity === 'error'));
+  const late = refusedLate.flatMap(([, status]) =>
     status.issues.filter(({ severity, message }) => severity === 'error' && !told.has(message)),
   );
-  const refused = [...refusedKeys, ...withoutRoom.map(([key]) => key)].sort();
+  const without = new Set(outOfForce.map(([key]) => key));
+  const refused = [...refusedKeys, ...refusedLate.map(([key]) => key)].sort();
   const lines = new Map([...texts].map(([path, { text }]) => [path, text.split('\n')]));
   return {
     files: texts.size,
-    policies: [...documents].filter(([key]) => !refused.includes(key)).map(([, document]) => document),
+    policies: [...documents].filter(([key]) => !without.has(key)).map(([, document]) => document),
     refused,
     issues: [...issues, ...late.map((issue): Issue => ({ ...issue, severity: 'error', width: 1 }))],
     problems,

@@ -66,6 +66,18 @@ test('what is not judged yet is listed by field, and is no error', async (t) => 
   t.regex(output, /^Not judged yet, and without effect:\n {2}spec\.network {2}2 times\n/mu);
 });
 
+test('a policy of a kind that is not judged yet is neither in force nor refused', async (t) => {
+  const network = `apiVersion: security.kubearmor.com/v1
+kind: KubeArmorNetworkPolicy
+metadata: { name: n }
+spec: { nodeSelector: { matchLabels: { a: b } }, ingress: [{ ports: [{ port: '22', protocol: TCP }] }], action: Audit }
+`;
+  const { code, output } = await run([folder(t, { 'a.yaml': policy('a'), 'n.yaml': network })]);
+  t.is(code, 0, output);
+  t.regex(output, /^ {2}kind {2}once$/mu);
+  t.regex(output, /1 policy in force, 0 refused; 0 errors/u);
+});
+
 test('of two policies of one name the second is refused, wherever it is', async (t) => {
   const one = folder(t, { 'a.yaml': policy('a') });
   const other = folder(t, { 'a.yaml': policy('a') });
