@@ -21,6 +21,10 @@ int process_scan(struct bpf_iter__task *context)
 
 	if (!task || task->pid != task->tgid)
 		return 0;
+	/* A process of which no thread lives waits for its parent alone; its leader may have ended before the others.
+	 */
+	if (BPF_CORE_READ(task, signal, live.counter) == 0)
+		return 0;
 	container = container_of_task(task);
 	if (container)
 		keep_belonging(task, container);
