@@ -1,15 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { eventually } from './eventually.ts';
 import type { FlowHome } from './flow-home.ts';
 
 /** Between two looks. */
 const lookEveryMs = 100;
-
-export interface DoubleWatchResult {
-  /** Looks that got an answer. */
-  readonly looks: number;
-  /** Ids that were seen more than once, at whatever time. */
-  readonly doubles: readonly string[];
-}
 
 /** Asks, again and again while alerts flow and whatever dies meanwhile, whether any alert is shown twice. */
 export class DoubleWatch implements AsyncDisposable {
@@ -23,10 +17,16 @@ export class DoubleWatch implements AsyncDisposable {
     this.#done.catch(() => undefined);
   }
 
-  async end(): Promise<DoubleWatchResult> {
+  /** Resolves when so many looks got an answer: for a test to wait for while alerts still flow. */
+  async looked(times: number): Promise<void> {
+    await eventually(`${times} looks for doubles`, () => (this.#looks >= times ? true : undefined));
+  }
+
+  /** Ids that were seen more than once, at whatever time. */
+  async end(): Promise<readonly string[]> {
     this.#stop.abort();
     await this.#done;
-    return { looks: this.#looks, doubles: [...this.#doubles] };
+    return [...this.#doubles];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
