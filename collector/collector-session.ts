@@ -55,8 +55,15 @@ export class CollectorSession {
   readonly #encoder = new RawBatchEncoder();
   readonly #abandon = new AbortController();
   readonly #appender: BatchAppender;
-  /** Where the latest session before this one ended, as far as it is known. */
-  readonly #previous: SessionEntry | undefined;
+  /**
+   * CLOCK_BOOTTIME up to which earlier sessions told everything; 0: nothing is known of this boot. Programs are detached one
+   * after another, so the last event of a killed session says nothing: its collector was alive when it last wrote the journal.
+   */
+  readonly #toldUntilNs: bigint;
+  /** CLOCK_BOOTTIME just before this session's programs were detached. */
+  #attachedUntilNs: bigint | undefined;
+  /** What the journal has of the session whose batches are being written. */
+  #entry: SessionEntry | undefined;
   #predecessors: readonly MonitorPredecessor[];
   #discovery: ContainerDiscovery;
   /** The session whose batches are being written, and its last batch. */
@@ -85,14 +92,14 @@ export class CollectorSession {
       });
     });
     this.#predecessors = monitor.predecessors;
-    this.#previous = journal.latest(bootId);
+    this.#toldUntilNs = journal.latestTold(bootId)?.timeNs ?? 0n;
     this.#discovery = this.#newDiscovery();
     this.#session = 0n;
   }
 
   /** Until `signal` aborts and the ring is empty. Throws what the log or the kernel threw. */
   async run(signal: AbortSignal): Promise<void> {
-    if (this.#previous !== undefined) this.#decoder.advanceTime(this.#previous.timeNs);
+    if (this.#toldUntilNs > 0n) this.#decoder.advanceTime(this.#toldUntilNs);
     let deadline: NodeJS.Timeout | undefined;
     const startDeadline = (): void => {
       deadline = setTimeout(() => {
@@ -121,7 +128,10 @@ export class CollectorSession {
     let next = blocks.next();
     for (;;) {
       // From then on the blocks end with what is in the ring.
-      if (signal.aborted) monitor.detach();
+      if (signal.aborted) {
+        this.#attachedUntilNs ??= monitor.clock().bootTimeNs;
+        monitor.detach();
+      }
       const result = await within(next, batchMs);
       if (result?.done === true) break;
       if (result === undefined) {
@@ -164,6 +174,7 @@ export class CollectorSession {
     const { journal, bootId, report } = this.#options;
     const known = journal.find(bootId, predecessor.session);
     this.#session = predecessor.session;
+    this.#entry = known;
     this.#batch = known?.batch ?? this.#batchesAtMost(predecessor);
     this.#discovery = this.#newDiscovery();
     const fields = { session: predecessor.session.toString(), lastBatch: this.#batch };
@@ -181,10 +192,12 @@ export class CollectorSession {
   async #begin(): Promise<void> {
     const { monitor, host, existing, watchingSinceNs } = this.#options;
     this.#session = monitor.session;
+    this.#entry = undefined;
     this.#batch = 0;
     this.#discovery = this.#newDiscovery();
     this.#descriptors.push(host);
-    const before = this.#decoder.highestTimeNs;
+    // Without a journal what was read of a predecessor is all that is known.
+    const before = this.#toldUntilNs > 0n ? this.#toldUntilNs : this.#decoder.highestTimeNs;
     if (before > 0n) {
       this.#gaps.push(gap('monitorAway', before, watchingSinceNs, 'No monitor was attached.'));
     }
@@ -233,7 +246,7 @@ export class CollectorSession {
   }
 
   async #flush(options: FlushOptions): Promise<void> {
-    const { nodeId, bootId, monitor, journal } = this.#options;
+    const { nodeId, bootId, monitor } = this.#options;
     const clock = monitor.clock();
     const isCurrent = this.#session === monitor.session;
     // An empty batch tells the time; that of an ended session stands still.
@@ -246,7 +259,13 @@ export class CollectorSession {
     const blocks = this.#blocks;
     this.#blocks = [];
     this.#batch += 1;
-    journal.write({ bootId, session: this.#session, batch: this.#batch, timeNs: this.#decoder.highestTimeNs });
+    this.#write({
+      bootId,
+      session: this.#session,
+      batch: this.#batch,
+      timeNs: this.#attachedTimeNs(isCurrent),
+      isTold: this.#entry?.isTold ?? false,
+    });
     const encodedValue = this.#encoder.encode(
       {
         nodeId,
@@ -264,7 +283,20 @@ export class CollectorSession {
     );
     await this.#appender.push({ topic: 'raw-events', key: nodeId, encodedValue }, () => {
       for (const block of blocks) block.release();
+      // Of the session at hand it was the first batch, which has its beginning.
+      if (isCurrent && this.#entry?.isTold === false) this.#write({ ...this.#entry, isTold: true });
     });
+  }
+
+  /** Up to when the session at hand surely had all its programs attached. */
+  #attachedTimeNs(isCurrent: boolean): bigint {
+    const { highestTimeNs } = this.#decoder;
+    return (isCurrent ? this.#attachedUntilNs : this.#entry?.timeNs) ?? highestTimeNs;
+  }
+
+  #write(entry: SessionEntry): void {
+    this.#entry = entry;
+    this.#options.journal.write(entry);
   }
 
   #newDiscovery(): ContainerDiscovery {

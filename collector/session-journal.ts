@@ -7,8 +7,10 @@ export interface SessionEntry {
   readonly session: bigint;
   /** The highest batch number that may have been appended. */
   readonly batch: number;
-  /** CLOCK_BOOTTIME of the last batch: the monitor lived until then. */
+  /** CLOCK_BOOTTIME of the last batch while all programs were attached. */
   readonly timeNs: bigint;
+  /** Whether its beginning is appended, and with it the gap before it: one that was killed earlier owes that gap. */
+  readonly isTold: boolean;
 }
 
 /** One more than the sessions that the kernel can keep for us (native/monitor.cc), so that none is overwritten too early. */
@@ -41,10 +43,10 @@ export class SessionJournal implements Disposable {
     return this.#entries.find((entry) => entry?.bootId === bootId && entry.session === session);
   }
 
-  /** The latest session of a boot. */
-  latest(bootId: string): SessionEntry | undefined {
+  /** The latest session of a boot whose beginning is told. */
+  latestTold(bootId: string): SessionEntry | undefined {
     return this.#entries
-      .flatMap((entry) => (entry?.bootId === bootId ? [entry] : []))
+      .flatMap((entry) => (entry?.bootId === bootId && entry.isTold ? [entry] : []))
       .reduce<SessionEntry | undefined>(
         (best, entry) => (best && best.session > entry.session ? best : entry),
         undefined,
@@ -55,7 +57,7 @@ export class SessionJournal implements Disposable {
   write(entry: SessionEntry): void {
     const slot = this.#slotOf(entry);
     this.#entries[slot] = entry;
-    const text = `${entry.bootId} ${entry.session} ${entry.batch} ${entry.timeNs} end`;
+    const text = `${entry.bootId} ${entry.session} ${entry.batch} ${entry.timeNs} ${entry.isTold ? 'told' : 'begun'} end`;
     this.#line.fill(' ');
     this.#line.write(text, 'latin1');
     this.#line.write('\n', slotBytes - 1, 'latin1');
@@ -84,8 +86,8 @@ export class SessionJournal implements Disposable {
 
 /** A line that is not whole says nothing. */
 function parse(line: string): SessionEntry | undefined {
-  const match = /^(\S+) (\d+) (\d+) (\d+) end *\n$/.exec(line);
-  const [, bootId, session, batch, timeNs] = match ?? [];
+  const match = /^(\S+) (\d+) (\d+) (\d+) (told|begun) end *\n$/.exec(line);
+  const [, bootId, session, batch, timeNs, state] = match ?? [];
   if (bootId === undefined || session === undefined || batch === undefined || timeNs === undefined) return undefined;
-  return { bootId, session: BigInt(session), batch: Number(batch), timeNs: BigInt(timeNs) };
+  return { bootId, session: BigInt(session), batch: Number(batch), timeNs: BigInt(timeNs), isTold: state === 'told' };
 }
