@@ -158,7 +158,8 @@ test('after damage in the middle, what stands before it is kept and the place is
   const file = await someCapture(t);
   const whole = readFileSync(file);
   const { records } = await read(file);
-  whole[whole.length - 20] = (whole.at(-20) ?? 0) ^ 0xff;
+  // In the mark that ends the last block: other damage may be valid as well, since deflate has no checksum.
+  whole[whole.length - 10] = (whole.at(-10) ?? 0) ^ 0xff;
   writeFileSync(file, whole);
   const damaged = await read(file);
   t.true(damaged.records.length > 0 && damaged.records.length < records.length);

@@ -1,7 +1,9 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import readline from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { openCapture, whyNoKernelTests } from '../support/kernel-capture.ts';
 import { decodeBlock } from '../support/kernel-event.ts';
@@ -10,11 +12,16 @@ const reason = whyNoKernelTests();
 const kernelTest = reason === undefined ? test.serial : test.serial.skip;
 if (reason !== undefined) console.log(`skipped: ${reason}`);
 
+async function fileMatches(path: string, pattern: RegExp): Promise<void> {
+  while (!pattern.test(readFileSync(path, 'utf8'))) await sleep(10);
+}
+
 kernelTest('the scan tells each living process once, and none that has ended and waits for its parent', async (t) => {
-  // A shell that becomes a sleep never waits for the child that it started before: a zombie, for as long as it sleeps.
-  const parent = spawn('/bin/sh', ['-c', '/bin/true & echo $!; exec sleep 60'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  // A sleep never waits for a child that it has from the shell it was: one that ends then is a zombie for as long as the
+  // sleep lasts. The child ends only once the shell is gone, since a shell may collect what ends before.
+  const parent = spawn('/bin/sh', ['-c', 'head -c 1 <&3 >/dev/null & echo $!; exec sleep 60'], {
+    stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+  }) as ChildProcessByStdio<null, Readable, null>;
   t.teardown(async () => {
     const gone = once(parent, 'exit');
     parent.kill('SIGKILL');
@@ -22,9 +29,9 @@ kernelTest('the scan tells each living process once, and none that has ended and
   });
   const [line] = (await once(readline.createInterface({ input: parent.stdout }), 'line')) as [string];
   const zombie = Number(line);
-  while (!/^State:\s+Z/mu.test(readFileSync(`/proc/${zombie}/status`, 'utf8'))) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await fileMatches(`/proc/${parent.pid}/comm`, /^sleep$/mu);
+  (parent.stdio[3] as Writable).end('x');
+  await fileMatches(`/proc/${zombie}/status`, /^State:\s+Z/mu);
   const capture = openCapture(t);
   const found = decodeBlock(capture.monitor.scanProcesses()).map(({ hostTgid }) => Number(hostTgid));
   t.is(found.filter((pid) => pid === parent.pid).length, 1);
