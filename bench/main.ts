@@ -1,23 +1,60 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import type { Benchmark } from './benchmark.ts';
 import { decode } from './decode.ts';
-import { flow } from './flow.ts';
+import { latency } from './latency.ts';
 import { match } from './match.ts';
 import { Report } from './report.ts';
+import { runTrials } from './run-trials.ts';
 
 /** Name → what measures it. */
-const benches: Readonly<Record<string, (report: Report) => Promise<void>>> = { decode, flow, match };
+const benchmarks: Readonly<Record<string, Benchmark>> = { decode, match, latency };
+const usageExitCode = 64;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { json: { type: 'boolean', default: false } },
-});
-const wanted = positionals.length === 0 ? Object.keys(benches) : positionals;
-const unknown = wanted.filter((name) => !(name in benches));
-if (unknown.length > 0) {
-  process.stderr.write(`No such benchmark: ${unknown.join(', ')}. There are: ${Object.keys(benches).join(', ')}.\n`);
-  process.exitCode = 64;
-} else {
-  const report = new Report({ json: values.json });
-  for (const name of wanted) await benches[name]?.(report);
+/**
+ * `main.js [NAME…] [--json]`: all of them, or those named. `main.js --trial NAME VARIANT`: one trial, in this process, whose
+ * measurements go to standard output as one JSON object; it is what runs the trials of the first form, and what one profiles.
+ */
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { json: { type: 'boolean', default: false }, trial: { type: 'boolean', default: false } },
+  });
+  if (values.trial) {
+    const [name = '', variant = ''] = positionals;
+    const trial = benchmarks[name]?.variants[variant];
+    if (trial === undefined) refuse(`No such trial: ${name} ${variant}.`);
+    else process.stdout.write(JSON.stringify(await trial()));
+    return;
+  }
+  const wanted = positionals.length === 0 ? Object.keys(benchmarks) : positionals;
+  const unknown = wanted.filter((name) => !Object.hasOwn(benchmarks, name));
+  if (unknown.length > 0) {
+    refuse(`No such benchmark: ${unknown.join(', ')}. There are: ${Object.keys(benchmarks).join(', ')}.`);
+    return;
+  }
+  await measure(wanted, new Report({ json: values.json }));
 }
+
+async function measure(names: readonly string[], report: Report): Promise<void> {
+  for (const name of names) {
+    const benchmark = benchmarks[name];
+    if (benchmark === undefined) continue;
+    const missing = benchmark.missing?.();
+    if (missing !== undefined) {
+      report.progress(`${name}: left out, ${missing}`);
+      continue;
+    }
+    const results = await runTrials(name, benchmark, (variant, trial) => {
+      report.progress(`${name}: ${variant}, trial ${trial} of ${benchmark.trials} …`);
+    });
+    for (const figure of benchmark.figures(results)) report.figure(name, figure);
+  }
+}
+
+function refuse(reason: string): void {
+  process.stderr.write(`${reason}\n`);
+  process.exitCode = usageExitCode;
+}
+
+await main();

@@ -1,16 +1,7 @@
 import process from 'node:process';
+import type { Figure } from './benchmark.ts';
 
-/** One measured figure. */
-export interface Figure {
-  readonly bench: string;
-  readonly figure: string;
-  readonly value: number;
-  readonly unit: string;
-  /** What `value` is compared with, measured in the same run; `null` where there is nothing fair to compare with. */
-  readonly baseline: number | null;
-}
-
-/** Prints figures as they come: one JSON object a line for machines, or aligned text. */
+/** Prints figures as they come: one JSON object a line for machines, or aligned text with the lowest and highest trial. */
 export class Report {
   readonly #json: boolean;
 
@@ -18,22 +9,19 @@ export class Report {
     this.#json = options.json;
   }
 
-  figure(figure: Figure): void {
-    const ratio = figure.baseline === null || figure.baseline === 0 ? null : round(figure.value / figure.baseline);
-    const rounded = {
-      ...figure,
-      value: round(figure.value),
-      baseline: figure.baseline && round(figure.baseline),
-      ratio,
-    };
+  figure(bench: string, { figure, unit, values, baseline: baselines }: Figure): void {
+    const value = quantile(values, 0.5);
+    const baseline = baselines === null ? null : quantile(baselines, 0.5);
+    const ratio = baseline === null || baseline === 0 ? null : round(value / baseline);
+    const rounded = { value: round(value), unit, baseline: baseline && round(baseline), ratio };
     if (this.#json) {
-      process.stdout.write(`${JSON.stringify(rounded)}\n`);
+      process.stdout.write(`${JSON.stringify({ bench, figure, ...rounded })}\n`);
       return;
     }
-    const compared = ratio === null ? '' : `  (${ratio} × ${rounded.baseline ?? 0} ${figure.unit})`;
-    process.stdout.write(
-      `${figure.bench.padEnd(8)} ${figure.figure.padEnd(44)} ${String(rounded.value).padStart(12)} ${figure.unit}${compared}\n`,
-    );
+    const span = values.length > 1 ? ` [${round(Math.min(...values))} to ${round(Math.max(...values))}]` : '';
+    const compared = ratio === null ? '' : `  (${ratio} × ${rounded.baseline ?? 0} ${unit})`;
+    const text = `${bench.padEnd(8)} ${figure.padEnd(44)} ${String(rounded.value).padStart(12)} ${unit}`;
+    process.stdout.write(`${text}${span}${compared}\n`);
   }
 
   /** What is going on, for whoever waits; never on standard output. */

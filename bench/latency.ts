@@ -1,8 +1,10 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -11,15 +13,13 @@ import { EmbeddedEventLog } from '../eventlog/embedded.ts';
 import { connectClickHouse } from '../sink/clickhouse-client.ts';
 import { findEngineAddress } from '../sink/engine-address.ts';
 import { usageOfTree } from './process-usage.ts';
-import { quantile, type Report } from './report.ts';
+import type { Benchmark, Figure, Measurements, Results } from './benchmark.ts';
+import { quantile } from './report.ts';
 import { RunningUp } from './running-up.ts';
 
 /** Acts a second at which latency is measured. */
 const latencyRates = [1000, 20_000] as const;
-/** Acts a second that are tried for the highest rate without a drop, rising until one drops. */
-const lossRates = [20_000, 40_000, 60_000, 80_000, 100_000, 130_000, 160_000, 200_000] as const;
 const latencySeconds = 10;
-const lossSeconds = 5;
 /** One act in so many raises an alert, and one in so many is an exec instead of an open. */
 const alertEvery = 100;
 const execEvery = 50;
@@ -36,27 +36,14 @@ interface Latencies {
   readonly terminal: number[];
 }
 
+const places = ['topic', 'terminal', 'select'] as const;
+
 interface Load {
   readonly program: string;
   readonly quiet: string;
   readonly alerting: string;
   readonly policies: string;
   readonly folder: string;
-}
-
-/**
- * What the whole flow takes: from the act in the kernel until a SELECT returns the alert, and how many events a second
- * pass without a drop. The baseline of a latency is one empty SELECT in the same run, that of a rate what the load
- * reaches without a monitor.
- */
-export async function flow(report: Report): Promise<void> {
-  const load = await prepareLoad();
-  try {
-    for (const rate of latencyRates) await measureLatency(report, load, rate);
-    await measureLossless(report, load);
-  } finally {
-    await rm(load.folder, { recursive: true, force: true });
-  }
 }
 
 async function prepareLoad(): Promise<Load> {
@@ -74,7 +61,7 @@ async function prepareLoad(): Promise<Load> {
   const policy = {
     apiVersion: 'security.kubearmor.com/v1',
     kind: 'KubeArmorHostPolicy',
-    metadata: { name: 'bench-flow' },
+    metadata: { name: 'bench-latency' },
     spec: {
       nodeSelector: { matchLabels: { 'kubearmor.io/hostname': '*' } },
       severity: 5,
@@ -108,14 +95,22 @@ function nowMs(): number {
   return performance.timeOrigin + performance.now();
 }
 
-async function measureLatency(report: Report, load: Load, rate: number): Promise<void> {
-  report.progress(`flow: ${rate} acts/s for ${latencySeconds} s …`);
+async function measureAt(rate: number): Promise<Measurements> {
+  const load = await prepareLoad();
+  try {
+    return await measureLatency(load, rate);
+  } finally {
+    await rm(load.folder, { recursive: true, force: true });
+  }
+}
+
+async function measureLatency(load: Load, rate: number): Promise<Measurements> {
   const latencies: Latencies = { select: [], topic: [], terminal: [] };
   await using up = await RunningUp.start({
     policies: load.policies,
     onAlertLine: (line) => {
       const updated = /"UpdatedTime":"([^"]+)"/u.exec(line)?.[1];
-      if (line.includes('bench-flow') && updated !== undefined)
+      if (line.includes('bench-latency') && updated !== undefined)
         latencies.terminal.push(nowMs() - parseMicroseconds(updated));
     },
   });
@@ -132,53 +127,64 @@ async function measureLatency(report: Report, load: Load, rate: number): Promise
   await Promise.all([tail, polling]);
   const { dropped, received } = await coverageOf(client);
   await client.close();
-
-  const name = `${rate}/s`;
-  const add = (figure: string, value: number, unit: string, baseline: number | null = null): void => {
-    report.figure({ bench: 'flow', figure: `${figure} at ${name}`, value, unit, baseline });
+  return {
+    ...Object.fromEntries(
+      places.flatMap((place) => [
+        [`${place} p50`, quantile(latencies[place], 0.5)],
+        [`${place} p99`, quantile(latencies[place], 0.99)],
+      ]),
+    ),
+    emptySelectP50: quantile(emptySelect, 0.5),
+    emptySelectP99: quantile(emptySelect, 0.99),
+    acts: (result.opens + result.alerts + result.execs) / result.seconds,
+    received,
+    dropped,
+    cores: (after.cpuSeconds - before.cpuSeconds) / result.seconds,
+    memory: after.residentBytes / 2 ** 20,
   };
-  for (const [place, values] of Object.entries(latencies) as [keyof Latencies, number[]][]) {
-    add(`kernel to ${place} p50`, quantile(values, 0.5), 'ms', place === 'select' ? quantile(emptySelect, 0.5) : null);
-    add(
-      `kernel to ${place} p99`,
-      quantile(values, 0.99),
-      'ms',
-      place === 'select' ? quantile(emptySelect, 0.99) : null,
-    );
-  }
-  add('alerts by SELECT', latencies.select.length, 'alerts', result.alerts);
-  add('acts', (result.opens + result.alerts + result.execs) / result.seconds, 'acts/s', rate);
-  add('events received', received, 'events');
-  add('events dropped', dropped, 'events');
-  add('CPU of up and its engine', (after.cpuSeconds - before.cpuSeconds) / result.seconds, 'cores');
-  add('memory of up and its engine', after.residentBytes / 2 ** 20, 'MiB');
 }
 
-async function measureLossless(report: Report, load: Load): Promise<void> {
-  let highest = 0;
-  let bare = 0;
-  for (const rate of lossRates) {
-    report.progress(`flow: is anything dropped at ${rate} acts/s? …`);
-    const alone = await runLoad(load, rate, 1);
-    await using up = await RunningUp.start({ policies: load.policies, onAlertLine: () => undefined });
-    const client = readerOf(up);
-    const result = await runLoad(load, rate, lossSeconds);
-    await delay(settleMs);
-    const { dropped } = await coverageOf(client);
-    await client.close();
-    if (dropped > 0) break;
-    highest = (result.opens + result.alerts + result.execs) / result.seconds;
-    bare = (alone.opens + alone.alerts + alone.execs) / alone.seconds;
-    // The load itself no longer keeps up: a higher rate is the same rate.
-    if (highest < rate * 0.9) break;
-  }
-  report.figure({
-    bench: 'flow',
-    figure: 'acts through up without a drop',
-    value: highest,
-    unit: 'acts/s',
-    baseline: bare,
+function figuresAt(rate: number, results: Results): readonly Figure[] {
+  const name = variantOf(rate);
+  const of = (measurement: string): readonly number[] => results(name, measurement);
+  const figure = (what: string, unit: string, measurement: string, baseline: readonly number[] | null): Figure => ({
+    figure: `${what} at ${name}`,
+    unit,
+    values: of(measurement),
+    baseline,
   });
+  return [
+    ...places.flatMap((place) =>
+      (['p50', 'p99'] as const).map((share) =>
+        figure(
+          `kernel to ${place} ${share}`,
+          'ms',
+          `${place} ${share}`,
+          place === 'select' ? of(share === 'p50' ? 'emptySelectP50' : 'emptySelectP99') : null,
+        ),
+      ),
+    ),
+    figure('acts', 'acts/s', 'acts', [rate]),
+    figure('events received', 'events', 'received', null),
+    figure('events dropped', 'events', 'dropped', null),
+    figure('CPU of up and its engine', 'cores', 'cores', null),
+    figure('memory of up and its engine', 'MiB', 'memory', null),
+  ];
+}
+
+/** How long from an act in the kernel to its alert: in the topic, on the terminal, and where a SELECT finds it. */
+export const latency: Benchmark = {
+  trials: 3,
+  variants: Object.fromEntries(latencyRates.map((rate) => [variantOf(rate), () => measureAt(rate)])),
+  figures: (results) => latencyRates.flatMap((rate) => figuresAt(rate, results)),
+  missing: () => {
+    if (process.getuid?.() !== 0) return 'it needs root, to watch the kernel';
+    return existsSync('/sys/kernel/btf/vmlinux') ? undefined : 'it needs a kernel with BTF';
+  },
+};
+
+function variantOf(rate: number): string {
+  return `${rate} acts/s`;
 }
 
 function readerOf(up: RunningUp): ClickHouseClient {
@@ -191,7 +197,7 @@ function readerOf(up: RunningUp): ClickHouseClient {
 async function recentAlerts(client: ClickHouseClient, sinceMs: number): Promise<readonly { id: string; ns: string }[]> {
   const sinceNs = BigInt(Math.floor(sinceMs)) * 1_000_000n;
   const answer = await client.query({
-    query: `SELECT id, toString(time_unix_ns) AS ns FROM alerts WHERE time_unix_ns > ${sinceNs} AND policy_name = 'bench-flow'`,
+    query: `SELECT id, toString(time_unix_ns) AS ns FROM alerts WHERE time_unix_ns > ${sinceNs} AND policy_name = 'bench-latency'`,
     format: 'JSONEachRow',
   });
   return answer.json();
@@ -226,7 +232,7 @@ async function pollAlerts(client: ClickHouseClient, latencies: Latencies, signal
 async function tailAlerts(up: RunningUp, latencies: Latencies, signal: AbortSignal): Promise<void> {
   await using log = EmbeddedEventLog.openReadOnly({ directory: path.join(up.dataDirectory, 'log') });
   for await (const record of log.read({ topics: ['alerts'], from: 'end', follow: true, signal })) {
-    if (record.topic === 'alerts' && record.value?.policyName === 'bench-flow')
+    if (record.topic === 'alerts' && record.value?.policyName === 'bench-latency')
       latencies.topic.push(nowMs() - Number(record.value.timeUnixNs) / 1e6);
   }
 }
