@@ -21,13 +21,15 @@ const widths: Partial<Record<keyof typeof at, 1 | 2 | 8>> = {
   flags: 8,
   returnValue: 8,
   fileInode: 8,
-  interpreterInode: 8,
+  secondInode: 8,
   addressFamily: 2,
   socketType: 2,
   protocol: 2,
   port: 2,
   pathSource: 1,
-  interpreterSource: 1,
+  secondSource: 1,
+  addressSource: 1,
+  localPort: 2,
   truncated: 2,
 };
 

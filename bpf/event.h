@@ -27,7 +27,7 @@
 /* An enum, not macros: so they are in the BTF. */
 enum palisade_constant {
 	PALISADE_EVENT_VERSION =
-		1,		  /* rises with every change of this file; pins left by another version are not read */
+		2,		  /* rises with every change of this file; pins left by another version are not read */
 	PALISADE_EXEC_SET_ID = 1, /* bit of palisade_event.flags for an exec: a set-uid or set-gid program ran */
 	PALISADE_ADDRESS_MAX = 128,    /* sizeof(struct sockaddr_storage) */
 	PALISADE_PATH_LEVELS = 200,    /* components and mounts walked for one path */
@@ -45,15 +45,29 @@ enum palisade_operation {
 	PALISADE_OPERATION_EXIT = 4,
 	PALISADE_OPERATION_OPEN = 5,
 	PALISADE_OPERATION_CONNECT = 6,
-	PALISADE_OPERATION_COUNT = 7,
+	PALISADE_OPERATION_UNLINK = 7, /* of what is no directory */
+	PALISADE_OPERATION_RMDIR = 8,
+	PALISADE_OPERATION_RENAME = 9,
+	PALISADE_OPERATION_SOCKET = 10,
+	PALISADE_OPERATION_BIND = 11,
+	PALISADE_OPERATION_LISTEN = 12,
+	PALISADE_OPERATION_ACCEPT = 13,
+	PALISADE_OPERATION_COUNT = 14,
 };
 
-/* How a path was had; the order of PathSource in schemas/avro/03-raw-event-batch.avsc. */
+/* How a path was had; the order of PathSource in schemas/avro/03-raw-event-batch.avsc, which has one more. */
 enum palisade_path_source {
 	PALISADE_PATH_UNKNOWN = 0, /* the event has no file */
 	PALISADE_PATH_OBJECT = 1,  /* PALISADE_STRING_PATH is what was opened or run, from its dentries and mounts */
 	PALISADE_PATH_BASE_AND_TEXT = 2, /* PALISADE_STRING_PATH is empty, see PALISADE_STRING_BASE */
 	PALISADE_PATH_TEXT = 3,		 /* only PALISADE_STRING_TYPED_PATH */
+};
+
+/* How an address was had; the order of AddressSource in schemas/avro/03-raw-event-batch.avsc. */
+enum palisade_address_source {
+	PALISADE_ADDRESS_UNKNOWN = 0,  /* the event has no address */
+	PALISADE_ADDRESS_OBJECT = 1,   /* what the socket itself has */
+	PALISADE_ADDRESS_ARGUMENT = 2, /* what the caller passed; user memory, so it may have changed since */
 };
 
 /*
@@ -68,18 +82,25 @@ enum palisade_string {
 	PALISADE_STRING_PARENT_EXECUTABLE = 2,
 	PALISADE_STRING_CWD = 3,
 	PALISADE_STRING_TTY = 4, /* such as pts0; empty: no controlling terminal */
-	/* The event's file: the file opened; the program run, or the script where there is an interpreter. */
+	/*
+	 * The event's file: the file opened; the program run, or the script where there is an interpreter; the name
+	 * removed; the old name of a rename.
+	 */
 	PALISADE_STRING_PATH = 5,
 	/* The directory that a relative typed path is relative to, where it is not the working directory. */
 	PALISADE_STRING_BASE = 6,
 	PALISADE_STRING_TYPED_PATH = 7,		/* what the caller passed; user memory, so it may have changed since */
-	PALISADE_STRING_INTERPRETER = 8,	/* exec of a script: its last interpreter, which is what runs */
-	PALISADE_STRING_CALLED_NAME = 9,	/* exec: bprm->filename */
-	PALISADE_STRING_CALLER_EXECUTABLE = 10, /* exec: what the caller ran before */
-	PALISADE_STRING_ARGUMENTS = 11,		/* exec: argv, each argument followed by a NUL */
-	PALISADE_STRING_ADDRESS =
-		12, /* connect: 4 or 16 bytes in network order; AF_UNIX: path, leading NUL if abstract */
-	PALISADE_STRING_COUNT = 13,
+	PALISADE_STRING_NEW_BASE = 8,		/* rename: of the new name, as PALISADE_STRING_BASE of the old one */
+	PALISADE_STRING_NEW_TYPED_PATH = 9,	/* rename: the new name as the caller passed it */
+	PALISADE_STRING_INTERPRETER = 10,	/* exec of a script: its last interpreter, which is what runs */
+	PALISADE_STRING_CALLED_NAME = 11,	/* exec: bprm->filename */
+	PALISADE_STRING_CALLER_EXECUTABLE = 12, /* exec: what the caller ran before */
+	PALISADE_STRING_ARGUMENTS = 13,		/* exec: argv, each argument followed by a NUL */
+	/* 4 or 16 bytes in network order; AF_UNIX: path, leading NUL if abstract. connect, accept: the peer's; bind,
+	 * listen: the socket's own */
+	PALISADE_STRING_ADDRESS = 14,
+	PALISADE_STRING_LOCAL_ADDRESS = 15, /* accept: of the socket's own end; family and protocol are the peer's */
+	PALISADE_STRING_COUNT = 16,	    /* as many as palisade_event.truncated has bits */
 };
 
 /* A file's inode, as it was when the event happened. */
@@ -105,10 +126,12 @@ struct palisade_event {
 	__u64 container_cgroup_id; /* of the outermost container; 0: the host */
 	__u64 child_start_time_ns; /* fork; else 0 */
 	__u64 flags;		   /* open: O_*, below 2^52; fork: CLONE_*, as far as parent and child tell; exec:
-				      PALISADE_EXEC_SET_ID */
+				      PALISADE_EXEC_SET_ID; unlinkat: AT_*; renameat2: RENAME_*; socket, accept4:
+				      SOCK_NONBLOCK, SOCK_CLOEXEC; listen: the backlog */
 	__s64 return_value;	   /* of the system call; exit: the wait status; fork: 0; exec that succeeded: 0 */
 	struct palisade_inode file;
-	struct palisade_inode interpreter;
+	struct palisade_inode
+		second; /* exec of a script: its interpreter; rename: what the new name stood for before */
 	__u32 cpu;
 	__s32 syscall; /* number on this architecture, also for calls of its 32-bit twin; -1: none */
 	__u32 host_tgid;
@@ -128,18 +151,22 @@ struct palisade_event {
 	__u32 caller_euid;
 	__u32 caller_fsuid;
 	__u32 caller_gid;
-	__u32 child_host_tgid;	 /* fork; else 0 */
-	__u32 mode;		 /* open: creation mode as passed */
-	__s32 file_descriptor;	 /* openat: dirfd; connect: the socket; else -1 */
-	__u16 address_family;	 /* AF_*; 0 also where there is none */
-	__u16 socket_type;	 /* SOCK_*; 0: not known */
-	__u16 protocol;		 /* IPPROTO_* */
-	__u16 port;		 /* host order */
-	__u8 path_source;	 /* enum palisade_path_source of the event's file */
-	__u8 interpreter_source; /* the same of the interpreter: object, or unknown where there is none */
-	__u16 truncated;	 /* bit n: string n is not whole */
+	__u32 child_host_tgid; /* fork; else 0 */
+	__u32 mode;	       /* open: creation mode as passed */
+	__s32 file_descriptor; /* openat, unlinkat, renameat: dirfd (of the old name); connect, bind, listen, accept:
+				  the socket; else -1 */
+	__u16 address_family;  /* AF_*; 0 also where there is none */
+	__u16 socket_type;     /* SOCK_*; 0: not known */
+	__u16 protocol;	       /* IPPROTO_* */
+	__u16 port;	       /* host order */
+	__u8 path_source;      /* enum palisade_path_source of the event's file */
+	__u8 second_source;  /* the same of the interpreter (object, or unknown where there is none), and of a new name
+			      */
+	__u8 address_source; /* enum palisade_address_source of PALISADE_STRING_ADDRESS */
+	__u8 padding;
+	__u16 local_port; /* accept: of PALISADE_STRING_LOCAL_ADDRESS */
+	__u16 truncated;  /* bit n: string n is not whole */
 	__u16 lengths[PALISADE_STRING_COUNT];
-	__u16 padding[1];
 };
 
 /*
@@ -159,8 +186,8 @@ PALISADE_ASSERT(offsetof(struct palisade_event, session) == 8, "session");
 PALISADE_ASSERT(offsetof(struct palisade_event, file) == 88, "file");
 PALISADE_ASSERT(offsetof(struct palisade_event, cpu) == 136, "cpu");
 PALISADE_ASSERT(offsetof(struct palisade_event, address_family) == 224, "address_family");
-PALISADE_ASSERT(offsetof(struct palisade_event, lengths) == 236, "lengths");
-PALISADE_ASSERT(sizeof(struct palisade_event) == 264, "palisade_event");
+PALISADE_ASSERT(offsetof(struct palisade_event, lengths) == 240, "lengths");
+PALISADE_ASSERT(sizeof(struct palisade_event) == 272, "palisade_event");
 PALISADE_ASSERT(sizeof(struct palisade_event) % 8 == 0, "records are aligned to 8 bytes");
 PALISADE_ASSERT(sizeof(struct palisade_counters) == 8 * (1 + 4 * PALISADE_OPERATION_COUNT), "palisade_counters");
 

@@ -85,6 +85,7 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 const volatile enum palisade_constant constant_in_btf;
 const volatile enum palisade_string string_in_btf;
 const volatile enum palisade_path_source path_source_in_btf;
+const volatile enum palisade_address_source address_source_in_btf;
 const volatile enum palisade_operation operation_in_btf;
 const volatile enum palisade_container_constant container_constant_in_btf;
 const volatile enum palisade_container_source container_source_in_btf;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { EventLog } from '../eventlog/event-log.ts';
 import type { SourceStage } from '../eventlog/stage.ts';
-import { openMonitor, type MonitorOperation } from '../native/monitor.ts';
+import { monitorOperations, openMonitor } from '../native/monitor.ts';
 import { CollectorSession, type CollectorReport } from './collector-session.ts';
 import { decidingHierarchy } from './cgroup-hierarchy.ts';
 import { installedRuntimes, readContainers, writeLayouts, writeRuntimes } from './container-maps.ts';
@@ -27,7 +27,6 @@ export interface CollectorOptions {
   readonly runtimeExecutables?: readonly string[];
 }
 
-const operations: readonly MonitorOperation[] = ['fork', 'exec', 'exit', 'open', 'connect'];
 /** How often the list of containers is looked at, milliseconds: the kernel's own map is pinned, this is the second belt. */
 const saveEveryMs = 10_000;
 
@@ -69,7 +68,7 @@ export async function collect({ options, report, processes, log, signal }: Colle
     pinDirectory: options.pinDirectory,
     ringBytes: options.ringBytes,
     hierarchy: hierarchy.deciding,
-    operationsOff: operations,
+    operationsOff: monitorOperations,
   });
   monitor.registerProcess();
   processes.handTo((pid) => {
@@ -85,7 +84,7 @@ export async function collect({ options, report, processes, log, signal }: Colle
       fields: { unknownContainers, limit: containerConstant.containersMax },
     });
   }
-  for (const operation of operations) monitor.setOperationEnabled(operation, true);
+  for (const operation of monitorOperations) monitor.setOperationEnabled(operation, true);
   const watchingSinceNs = monitor.clock().bootTimeNs;
   const existing = existingProcesses(monitor.scanProcesses());
 

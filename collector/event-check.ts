@@ -1,4 +1,5 @@
 import {
+  eventAddressSource,
   eventConstant,
   eventHeaderBytes,
   eventOffset as at,
@@ -43,12 +44,15 @@ export function whyInvalid(view: DataView, position: number, size: number, start
     if (childHigh < 0 || !isNear(childHigh, timeHigh)) return "has a child's start 52 days away";
   }
   const source = view.getUint8(position + at.pathSource);
-  const interpreterSource = view.getUint8(position + at.interpreterSource);
-  if (source > eventPathSource.text || interpreterSource > eventPathSource.text) return 'has an unknown path source';
-  const addressBytes = view.getUint16(position + at.lengths + 2 * eventString.address, true);
-  if (addressBytes > eventConstant.addressMax) return `has an address of ${addressBytes} bytes`;
-  if (addressBytes > 0 && view.getUint16(position + at.addressFamily, true) === 0)
-    return 'has an address without a family';
+  const secondSource = view.getUint8(position + at.secondSource);
+  if (source > eventPathSource.text || secondSource > eventPathSource.text) return 'has an unknown path source';
+  if (view.getUint8(position + at.addressSource) > eventAddressSource.argument) return 'has an unknown address source';
+  for (const string of [eventString.address, eventString.localAddress]) {
+    const addressBytes = view.getUint16(position + at.lengths + 2 * string, true);
+    if (addressBytes > eventConstant.addressMax) return `has an address of ${addressBytes} bytes`;
+    if (addressBytes > 0 && view.getUint16(position + at.addressFamily, true) === 0)
+      return 'has an address without a family';
+  }
   return undefined;
 }
 

@@ -1,7 +1,9 @@
 import { PalisadeError } from '../runtime/errors.ts';
+import { symbolsOfPathSource } from '../schemas/generated.ts';
 import type { AvroWriter } from './avro-writer.ts';
 import { isNear, whyInvalid } from './event-check.ts';
 import {
+  eventAddressSource,
   eventConstant,
   eventHeaderBytes,
   eventOffset as at,
@@ -184,9 +186,14 @@ export class EventDecoder {
     const operation = view.getUint16(position + at.operation, true);
 
     const process = this.processes.intern(this.#bytes, view, position, this.#starts);
-    const file = this.#file(position);
-    const typed = this.#typedPath(file);
-    const address = this.#address(position);
+    const file = this.#file(position, operation);
+    const typed = this.#typedPath(file, eventString.typedPath);
+    const isRename = operation === eventOperation.rename;
+    const newFile = isRename ? this.#newFile(position) : -1;
+    const newTyped = isRename ? this.#typedPath(newFile, eventString.newTypedPath) : -1;
+    const address = this.#address(position, at.port, eventString.address);
+    const hasLocal = this.#lengthOf(eventString.localAddress) > 0;
+    const localAddress = hasLocal ? this.#address(position, at.localPort, eventString.localAddress) : -1;
     const hasExec =
       operation === eventOperation.exec ||
       (operation === eventOperation.existing && this.#lengthOf(eventString.arguments) > 0);
@@ -219,6 +226,9 @@ export class EventDecoder {
     out.int(view.getInt32(position + at.fileDescriptor, true));
     out.int(address);
     out.int(exec);
+    out.int(newFile);
+    out.int(newTyped);
+    out.int(localAddress);
     this.events.count += 1;
   }
 
@@ -251,35 +261,42 @@ export class EventDecoder {
   }
 
   /** Number of the event's file; -1: it has none. */
-  #file(position: number): number {
+  #file(position: number, operation: number): number {
     const source = this.#view.getUint8(position + at.pathSource);
-    if (source === eventPathSource.unknown) return -1;
-    // Nothing was typed that could be read (EFAULT), or nothing at all (ENOENT): no file is known.
-    if (source !== eventPathSource.object && this.#lengthOf(eventString.typedPath) === 0) return -1;
-    let path: number;
-    let truncated: boolean;
     if (source === eventPathSource.object) {
-      path = this.#string(eventString.path);
-      truncated = this.#isTruncated(position, eventString.path);
-    } else if (source === eventPathSource.text) {
-      path = this.#string(eventString.typedPath);
-      truncated = this.#isTruncated(position, eventString.typedPath);
-    } else {
-      const base = this.#lengthOf(eventString.base) > 0 ? eventString.base : eventString.cwd;
-      const composed = this.#composePath(base);
-      path = this.strings.intern(this.#composed, this.#composedView, 0, composed.length);
-      truncated =
-        composed.isSuffix ||
-        this.#isTruncated(position, eventString.typedPath) ||
-        (this.#isTruncated(position, base) && !composed.isAbsolute);
+      const truncated = this.#isTruncated(position, eventString.path);
+      return this.#fileObject(this.#string(eventString.path), source, truncated, position + at.fileInode);
     }
-    return this.#fileObject(path, source, truncated, position + at.fileInode);
+    const followsName = operation === eventOperation.open || operation === eventOperation.exec;
+    return this.#typedFile(position, oldName, source, followsName);
   }
 
-  #composePath(base: number): ComposedPath {
+  /** Number of the file that a rename's new name is; -1: not known. */
+  #newFile(position: number): number {
+    return this.#typedFile(position, newName, this.#view.getUint8(position + at.secondSource), false);
+  }
+
+  /** Number of a file that is known by what was typed. `followsName`: the call goes on where the last component is a link. */
+  #typedFile(position: number, name: TypedName, source: number, followsName: boolean): number {
+    // Nothing was typed that could be read (EFAULT), or nothing at all (ENOENT): no file is known.
+    if (source === eventPathSource.unknown || this.#lengthOf(name.typed) === 0) return -1;
+    const typedTruncated = this.#isTruncated(position, name.typed);
+    if (source !== eventPathSource.baseAndText) {
+      return this.#fileObject(this.#string(name.typed), source, typedTruncated, position + name.inode);
+    }
+    const base = this.#lengthOf(name.base) > 0 ? name.base : eventString.cwd;
+    const composed = this.#composePath(base, name.typed);
+    const path = this.strings.intern(this.#composed, this.#composedView, 0, composed.length);
+    const truncated =
+      composed.isSuffix || typedTruncated || (this.#isTruncated(position, base) && !composed.isAbsolute);
+    const known = composed.isName && !followsName && !typedTruncated ? directoryAndName : source;
+    return this.#fileObject(path, known, truncated, position + name.inode);
+  }
+
+  #composePath(base: number, typedPath: number): ComposedPath {
     const starts = this.#starts;
     const directory = this.#bytes.subarray(starts[base], starts[base + 1]);
-    const typed = this.#bytes.subarray(starts[eventString.typedPath], starts[eventString.typedPath + 1]);
+    const typed = this.#bytes.subarray(starts[typedPath], starts[typedPath + 1]);
     const into =
       directory.length + typed.length + 2 <= this.#composed.length
         ? this.#composed
@@ -289,7 +306,7 @@ export class EventDecoder {
     // Only hostile bytes are so long: no path is. Keep what fits, as a suffix.
     const kept = Math.min(composed.length, this.#composed.length);
     this.#composed.set(into.subarray(composed.length - kept, composed.length));
-    return { length: kept, isSuffix: true, isAbsolute: false };
+    return { ...composed, length: kept, isSuffix: true, isAbsolute: false };
   }
 
   /** Number of a file by what stands in a struct palisade_inode. */
@@ -321,27 +338,31 @@ export class EventDecoder {
     return file;
   }
 
-  /** Number of the typed path; -1 where nothing was typed or the event's file has that very path. */
-  #typedPath(file: number): number {
-    if (this.#lengthOf(eventString.typedPath) === 0) return -1;
-    const typed = this.#string(eventString.typedPath);
+  /** Number of a typed path; -1 where nothing was typed or `file`, which it stands for, has that very path. */
+  #typedPath(file: number, string: number): number {
+    if (this.#lengthOf(string) === 0) return -1;
+    const typed = this.#string(string);
     // #key still holds the file that was asked for last.
     return file >= 0 && this.#key[0] === typed ? -1 : typed;
   }
 
-  #address(position: number): number {
+  /** Number of an address, of which `port` and `string` say where its parts are. */
+  #address(position: number, portOffset: number, string: number): number {
     const view = this.#view;
     const family = view.getUint16(position + at.addressFamily, true);
     if (family === 0) return -1;
     const socketType = view.getUint16(position + at.socketType, true);
     const protocol = view.getUint16(position + at.protocol, true);
-    const port = view.getUint16(position + at.port, true);
-    const start = this.#starts[eventString.address] ?? 0;
-    const end = this.#starts[eventString.address + 1] ?? 0;
+    const port = view.getUint16(position + portOffset, true);
+    // A socket's own end is never what the caller says.
+    const source =
+      string === eventString.localAddress ? eventAddressSource.object : view.getUint8(position + at.addressSource);
+    const start = this.#starts[string] ?? 0;
+    const end = this.#starts[string + 1] ?? 0;
     const key = this.#key;
     key[0] = family;
     key[1] = (socketType << 16) | protocol;
-    key[2] = port;
+    key[2] = (source << 16) | port;
     key[3] = this.#addressBytes.intern(this.#bytes, view, start, end);
     const known = this.#addressKeys.count;
     const address = this.#addressKeys.intern(key, 4);
@@ -354,6 +375,7 @@ export class EventDecoder {
     out.int(protocol);
     out.slice(this.#bytes, start, end);
     out.int(port);
+    out.int(source);
     this.addresses.count += 1;
     return address;
   }
@@ -389,16 +411,27 @@ export class EventDecoder {
   }
 
   #interpreter(position: number): number {
-    const source = this.#view.getUint8(position + at.interpreterSource);
+    const source = this.#view.getUint8(position + at.secondSource);
     if (source === eventPathSource.unknown) return -1;
     return this.#fileObject(
       this.#string(eventString.interpreter),
       source,
       this.#isTruncated(position, eventString.interpreter),
-      position + at.interpreterInode,
+      position + at.secondInode,
     );
   }
 }
+
+/** Where a name that a caller typed is in an event, and the inode that it may stand for. */
+interface TypedName {
+  readonly base: number;
+  readonly typed: number;
+  readonly inode: number;
+}
+const oldName: TypedName = { base: eventString.base, typed: eventString.typedPath, inode: at.fileInode };
+const newName: TypedName = { base: eventString.newBase, typed: eventString.newTypedPath, inode: at.secondInode };
+/** Of the Avro enum PathSource; the kernel's programs do not look into the text. */
+const directoryAndName = symbolsOfPathSource.indexOf('directoryAndName');
 
 /** Invalid events described in full; of more only the number is kept. */
 const invalidMax = 16;

@@ -9,6 +9,8 @@ export interface ComposedPath {
   readonly isSuffix: boolean;
   /** What was typed begins with `/`: the directory plays no part. */
   readonly isAbsolute: boolean;
+  /** What was typed is one component, of the directory or of the root, and neither `.` nor `..`. */
+  readonly isName: boolean;
 }
 
 /**
@@ -19,16 +21,28 @@ export interface ComposedPath {
 export function composePath(into: Uint8Array, base: Uint8Array, typed: Uint8Array): ComposedPath {
   const isAbsolute = typed[0] === slash;
   const isRooted = isAbsolute || base[0] === slash;
+  const isName = isOneName(typed);
   let length = isAbsolute ? 0 : appendClean(into, 0, base);
   length = appendClean(into, length, typed);
   if (isRooted) {
-    if (length > 0) return { length, isSuffix: false, isAbsolute };
+    if (length > 0) return { length, isSuffix: false, isAbsolute, isName };
     into[0] = slash;
-    return { length: 1, isSuffix: false, isAbsolute };
+    return { length: 1, isSuffix: false, isAbsolute, isName };
   }
   // Every component was written with a slash ahead of it.
   into.copyWithin(0, 1, length);
-  return { length: Math.max(0, length - 1), isSuffix: true, isAbsolute };
+  return { length: Math.max(0, length - 1), isSuffix: true, isAbsolute, isName };
+}
+
+/** Whether `typed` is one component: slashes ahead of it or behind it do not count, as they lead nowhere else. */
+function isOneName(typed: Uint8Array): boolean {
+  let start = 0;
+  let end = typed.length;
+  while (start < end && typed[start] === slash) start += 1;
+  while (end > start && typed[end - 1] === slash) end -= 1;
+  const size = end - start;
+  if (size === 0 || (size <= 2 && typed[start] === dot && typed[end - 1] === dot)) return false;
+  return !typed.subarray(start, end).includes(slash);
 }
 
 /** Adds each component of `path` as `/component` to what `into` has up to `length`; returns the new length. */

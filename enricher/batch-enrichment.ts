@@ -104,6 +104,13 @@ export class BatchEnrichment {
         break;
       case 'open':
       case 'connect':
+      case 'unlink':
+      case 'rmdir':
+      case 'rename':
+      case 'socket':
+      case 'bind':
+      case 'listen':
+      case 'accept':
       case 'unknown':
         break;
     }

@@ -40,6 +40,13 @@ export function actOfEvent(batch: RawEventBatch, event: RawEvent): JudgedEvent |
     case 'fork':
     case 'exit':
     case 'connect':
+    case 'unlink':
+    case 'rmdir':
+    case 'rename':
+    case 'socket':
+    case 'bind':
+    case 'listen':
+    case 'accept':
       return undefined;
   }
 }

@@ -99,6 +99,7 @@ export function alertOf(facts: AlertFacts): Alert {
     ancestryComplete: ancestry.complete,
     pathSource: file?.pathSource ?? 'unknown',
     pathTruncated: file?.pathTruncated ?? false,
+    otherPath: '',
     matchedPath: matchedPathOf(verdict, judged, text),
     decidedBy: verdict.decidedBy === 'posture' ? 'posture' : 'rule',
     enforcement: outcome.enforcement,

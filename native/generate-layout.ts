@@ -108,6 +108,11 @@ ${values('palisade_string')}
 export const eventPathSource = {
 ${values('palisade_path_source', 'PALISADE_PATH_')}
 } as const;
+
+/** enum palisade_address_source. */
+export const eventAddressSource = {
+${values('palisade_address_source', 'PALISADE_ADDRESS_')}
+} as const;
 `;
 }
 

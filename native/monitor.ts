@@ -75,7 +75,23 @@ export interface MonitorOptions {
   readonly operationsOff?: readonly MonitorOperation[];
 }
 
-export type MonitorOperation = 'fork' | 'exec' | 'exit' | 'open' | 'connect';
+/** What the programs tell of, in the order of enum palisade_operation. */
+export const monitorOperations = [
+  'fork',
+  'exec',
+  'exit',
+  'open',
+  'connect',
+  'unlink',
+  'rmdir',
+  'rename',
+  'socket',
+  'bind',
+  'listen',
+  'accept',
+] as const;
+
+export type MonitorOperation = (typeof monitorOperations)[number];
 
 /** The programs in the kernel, and the ring that they fill. */
 export interface Monitor extends AsyncDisposable {
@@ -130,7 +146,8 @@ const blockBytesMax = 1 << 20;
  */
 const gatherMs = 5;
 /** Bits of enum palisade_operation. */
-const operationBit: Readonly<Record<MonitorOperation, number>> = { fork: 2, exec: 3, exit: 4, open: 5, connect: 6 };
+/** Number of the first of `monitorOperations`: PALISADE_OPERATION_FORK in bpf/event.h. */
+const firstOperation = 2;
 const mapNames: readonly string[] = [
   'containers',
   'container_paths',
@@ -188,7 +205,10 @@ function addonFile(): string {
 }
 
 function bitsOf(operations: readonly MonitorOperation[]): number {
-  return operations.reduce((bits, operation) => bits | (1 << operationBit[operation]), 0);
+  return operations.reduce(
+    (bits, operation) => bits | (1 << (firstOperation + monitorOperations.indexOf(operation))),
+    0,
+  );
 }
 
 function checkOptions(options: MonitorOptions): void {

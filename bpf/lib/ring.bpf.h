@@ -12,7 +12,7 @@
 
 #include "errors.bpf.h"
 
-/* Room for all strings at their largest: 8 paths, arguments, comm, tty, address: 41,200 bytes; a power of two, for a
+/* Room for all strings at their largest: 10 paths, arguments, comm, tty, addresses: 49,500 bytes; a power of two, for a
  * mask. */
 #define STRINGS_BYTES 65536
 /* The largest single string, so that a masked start plus a string stays inside. */
@@ -97,8 +97,8 @@ static __always_inline struct scratch *take_scratch(enum palisade_operation oper
 	scratch->event.file_descriptor = -1;
 	scratch->event.file.owner_uid = PALISADE_NO_UID;
 	scratch->event.file.owner_gid = PALISADE_NO_UID;
-	scratch->event.interpreter.owner_uid = PALISADE_NO_UID;
-	scratch->event.interpreter.owner_gid = PALISADE_NO_UID;
+	scratch->event.second.owner_uid = PALISADE_NO_UID;
+	scratch->event.second.owner_gid = PALISADE_NO_UID;
 	scratch->event.caller_uid = PALISADE_NO_UID;
 	scratch->event.caller_euid = PALISADE_NO_UID;
 	scratch->event.caller_fsuid = PALISADE_NO_UID;

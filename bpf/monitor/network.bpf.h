@@ -42,6 +42,7 @@ static __always_inline void add_address(struct scratch *scratch, const void *add
 	if (!address || bytes < sizeof(family) || COUNTED(bpf_probe_read_user(&family, sizeof(family), address)))
 		return;
 	event->address_family = family;
+	event->address_source = PALISADE_ADDRESS_ARGUMENT;
 	if (family == AF_INET && bytes >= sizeof(struct sockaddr_in)) {
 		offset = offsetof(struct sockaddr_in, sin_addr);
 		length = 4;

@@ -216,8 +216,8 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old_tid, struct linux
 		 * (fs/binfmt_misc.c). */
 		script = BPF_CORE_READ_BITFIELD_PROBED(binprm, have_execfd) ? file_of_descriptor(task, binprm->execfd)
 									    : script_file(task);
-		scratch->event.interpreter_source = PALISADE_PATH_OBJECT;
-		describe_inode(&scratch->event.interpreter, file);
+		scratch->event.second_source = PALISADE_PATH_OBJECT;
+		describe_inode(&scratch->event.second, file);
 	}
 	if (is_script && !script) {
 		scratch->event.path_source = PALISADE_PATH_BASE_AND_TEXT;

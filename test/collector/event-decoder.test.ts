@@ -34,9 +34,12 @@ function plainEvents(batch: RawEventBatch): PlainEvent[] {
     const found = batch.files[index];
     return found === undefined ? undefined : { ...found, path: latin1(found.path) };
   };
+  const address = (index: number): PlainEvent['address'] => {
+    const found = batch.addresses[index];
+    return found === undefined ? undefined : { ...found, address: Buffer.from(found.address).toString('latin1') };
+  };
   return batch.events.map((event) => {
     const process = batch.processes[event.process];
-    const address = batch.addresses[event.address];
     const exec = batch.execs[event.exec];
     if (process === undefined) throw new Error('a row points at no process');
     return {
@@ -53,8 +56,10 @@ function plainEvents(batch: RawEventBatch): PlainEvent[] {
       },
       file: file(event.file),
       typedPath: event.typedPath < 0 ? undefined : latin1(event.typedPath),
-      address:
-        address === undefined ? undefined : { ...address, address: Buffer.from(address.address).toString('latin1') },
+      newFile: file(event.newFile),
+      newTypedPath: event.newTypedPath < 0 ? undefined : latin1(event.newTypedPath),
+      address: address(event.address),
+      localAddress: address(event.localAddress),
       exec:
         exec === undefined
           ? undefined
@@ -98,8 +103,8 @@ const kernelEvents = fc
       fileMode: u32,
       fileOwnerUid: u32,
       fileOwnerGid: fc.constantFrom(0, -1, 1000),
-      interpreterInode: i64,
-      interpreterMode: u32,
+      secondInode: i64,
+      secondMode: u32,
       cpu: fc.integer({ min: 0, max: 3 }),
       syscall: u32,
       hostTgid: fc.constantFrom(1, 4_000_000),
@@ -121,7 +126,9 @@ const kernelEvents = fc
       protocol: u16,
       port: u16,
       pathSource: fc.integer({ min: 0, max: 3 }),
-      interpreterSource: fc.integer({ min: 0, max: 3 }),
+      secondSource: fc.integer({ min: 0, max: 3 }),
+      addressSource: fc.integer({ min: 0, max: 2 }),
+      localPort: u16,
       truncated: u16,
     }),
     strings: fc.record({
@@ -133,11 +140,14 @@ const kernelEvents = fc
       path,
       base: path,
       typedPath: path,
+      newBase: path,
+      newTypedPath: path,
       interpreter: path,
       calledName: path,
       callerExecutable: path,
       arguments: bytes,
       address: bytes,
+      localAddress: bytes,
     }),
   })
   .map(kernelEvent);

@@ -1,5 +1,6 @@
 import { eventHeaderBytes, eventOffset as at, eventString } from '../../collector/event-layout.ts';
 import {
+  symbolsOfAddressSource,
   symbolsOfInodeType,
   symbolsOfOperation,
   symbolsOfPathSource,
@@ -12,18 +13,31 @@ import {
 /** An event with its dictionary entries in their places: what a batch says, without saying how it is cut into tables. */
 export interface PlainEvent extends Omit<
   RawEvent,
-  'timeNs' | 'childStartTimeNs' | 'process' | 'file' | 'typedPath' | 'address' | 'exec'
+  | 'timeNs'
+  | 'childStartTimeNs'
+  | 'process'
+  | 'file'
+  | 'typedPath'
+  | 'newFile'
+  | 'newTypedPath'
+  | 'address'
+  | 'localAddress'
+  | 'exec'
 > {
   readonly timeNs: bigint;
   readonly childStartTimeNs: bigint;
   readonly process: PlainProcess;
   readonly file: PlainFile | undefined;
   readonly typedPath: string | undefined;
-  readonly address: (Omit<SocketAddress, 'address'> & { readonly address: string }) | undefined;
+  readonly newFile: PlainFile | undefined;
+  readonly newTypedPath: string | undefined;
+  readonly address: PlainAddress | undefined;
+  readonly localAddress: PlainAddress | undefined;
   readonly exec: PlainExec | undefined;
 }
 export type PlainProcess = Omit<ProcessContext, 'tty' | 'comm' | 'executable' | 'parentExecutable' | 'cwd'> &
   Readonly<Record<'comm' | 'executable' | 'parentExecutable' | 'cwd', string>> & { readonly tty: string | undefined };
+export type PlainAddress = Omit<SocketAddress, 'address'> & { readonly address: string };
 export type PlainFile = Omit<FileObject, 'path'> & { readonly path: string };
 export interface PlainExec {
   readonly arguments: readonly string[];
@@ -84,15 +98,16 @@ export function decodeSlowly(event: Uint8Array): PlainEvent {
     };
   };
 
-  const source = bytes[at.pathSource] ?? 0;
-  let file: PlainFile | undefined;
-  if (source === 1) file = inode(at.fileInode, string('path'), source, isTruncated('path'));
-  // Where nothing was typed that could be read, no file is known.
-  const isTyped = string('typedPath') !== '';
-  if (source === 3 && isTyped) file = inode(at.fileInode, string('typedPath'), source, isTruncated('typedPath'));
-  if (source === 2 && isTyped) {
-    const baseName = string('base') === '' ? 'cwd' : 'base';
-    const typed = string('typedPath');
+  const typedFile = (
+    place: number,
+    source: number,
+    names: { readonly base: 'base' | 'newBase'; readonly typed: 'typedPath' | 'newTypedPath' },
+  ): PlainFile | undefined => {
+    const typed = string(names.typed);
+    // Where nothing was typed that could be read, no file is known.
+    if (source === 0 || typed === '') return undefined;
+    if (source !== 2) return inode(place, typed, source, isTruncated(names.typed));
+    const baseName = string(names.base) === '' ? 'cwd' : names.base;
     const whole = typed.startsWith(slash) ? typed : string(baseName) + slash + typed;
     const rooted = typed.startsWith(slash) || string(baseName).startsWith(slash);
     const kept: string[] = [];
@@ -100,11 +115,32 @@ export function decodeSlowly(event: Uint8Array): PlainEvent {
       if (component === '..') kept.pop();
       else if (component !== '' && component !== '.') kept.push(component);
     }
-    const cut = isTruncated('typedPath') || (isTruncated(baseName) && !typed.startsWith(slash)) || !rooted;
-    file = inode(at.fileInode, (rooted ? slash : '') + kept.join(slash), source, cut);
-  }
+    const cut = isTruncated(names.typed) || (isTruncated(baseName) && !typed.startsWith(slash)) || !rooted;
+    const isName = /^\/*(?!\.{1,2}\/*$)[^/]+\/*$/su.test(typed) && !isTruncated(names.typed);
+    const known = isName && operation !== 'open' && operation !== 'exec' ? 4 : source;
+    return inode(place, (rooted ? slash : '') + kept.join(slash), known, cut);
+  };
+  const source = bytes[at.pathSource] ?? 0;
+  const secondSource = bytes[at.secondSource] ?? 0;
+  const file =
+    source === 1
+      ? inode(at.fileInode, string('path'), source, isTruncated('path'))
+      : typedFile(at.fileInode, source, { base: 'base', typed: 'typedPath' });
+  const newFile =
+    operation === 'rename'
+      ? typedFile(at.secondInode, secondSource, { base: 'newBase', typed: 'newTypedPath' })
+      : undefined;
+  const unlessOf = (of: PlainFile | undefined, typed: string): string | undefined =>
+    typed === '' || typed === of?.path ? undefined : typed;
+  const address = (of: 'address' | 'localAddress', port: number, addressSource: number): PlainAddress => ({
+    family: u16(at.addressFamily),
+    socketType: u16(at.socketType),
+    protocol: u16(at.protocol),
+    address: string(of),
+    port: u16(port),
+    source: symbolsOfAddressSource[addressSource] ?? 'unknown',
+  });
 
-  const interpreterSource = bytes[at.interpreterSource] ?? 0;
   const raw = string('arguments');
   const pieces = raw.split('\0');
   const rest = pieces.pop() ?? '';
@@ -145,18 +181,12 @@ export function decodeSlowly(event: Uint8Array): PlainEvent {
     childHostPid: i32(at.childHostTgid),
     childStartTimeNs: operation === 'fork' ? i64(at.childStartTimeNs) : 0n,
     file,
-    typedPath: string('typedPath') === '' || string('typedPath') === file?.path ? undefined : string('typedPath'),
+    typedPath: unlessOf(file, string('typedPath')),
+    newFile,
+    newTypedPath: operation === 'rename' ? unlessOf(newFile, string('newTypedPath')) : undefined,
     fileDescriptor: i32(at.fileDescriptor),
-    address:
-      u16(at.addressFamily) === 0
-        ? undefined
-        : {
-            family: u16(at.addressFamily),
-            socketType: u16(at.socketType),
-            protocol: u16(at.protocol),
-            address: string('address'),
-            port: u16(at.port),
-          },
+    address: u16(at.addressFamily) === 0 ? undefined : address('address', at.port, bytes[at.addressSource] ?? 0),
+    localAddress: string('localAddress') === '' ? undefined : address('localAddress', at.localPort, 1),
     exec:
       operation !== 'exec'
         ? undefined
@@ -165,9 +195,9 @@ export function decodeSlowly(event: Uint8Array): PlainEvent {
             argumentsTruncated: isTruncated('arguments') || rest !== '',
             calledName: string('calledName'),
             interpreterFile:
-              interpreterSource === 0
+              secondSource === 0
                 ? undefined
-                : inode(at.interpreterInode, string('interpreter'), interpreterSource, isTruncated('interpreter')),
+                : inode(at.secondInode, string('interpreter'), secondSource, isTruncated('interpreter')),
             callerExecutable: string('callerExecutable'),
             caller: [u32(at.callerUid), u32(at.callerEuid), u32(at.callerFsuid), u32(at.callerGid)],
           },

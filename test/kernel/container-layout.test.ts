@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import test from 'ava';
 import { decidingHierarchy } from '../../collector/cgroup-hierarchy.ts';
 import { readContainer, readContainers, writeLayouts } from '../../collector/container-maps.ts';
-import { openMonitor } from '../../native/monitor.ts';
+import { monitorOperations, openMonitor } from '../../native/monitor.ts';
 import { cgroupPaths } from '../support/cgroup-paths.ts';
 import { pinDirectory, whyNoKernelTests } from '../support/kernel-capture.ts';
 
@@ -17,7 +17,7 @@ kernelTest('the kernel knows the same layouts as the collector, while cgroups ar
     pinDirectory: pinDirectory(t),
     ringBytes: 1 << 16,
     hierarchy: hierarchy.deciding,
-    operationsOff: ['fork', 'exec', 'exit', 'open', 'connect'],
+    operationsOff: monitorOperations,
   });
   writeLayouts(monitor);
   for (const { title, path, expected } of cgroupPaths) {

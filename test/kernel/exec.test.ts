@@ -53,7 +53,7 @@ kernelTest('execve that succeeds: the program, its arguments, and what the calle
     fileMode: stat.mode,
     fileOwnerUid: 0n,
     fileOwnerGid: 0n,
-    interpreterSource: 0n,
+    secondSource: 0n,
     callerUid: 0n,
     callerEuid: 0n,
     callerFsuid: 0n,
@@ -129,8 +129,8 @@ kernelTest('a script is told as the script, with the interpreter that runs', asy
     pathSource: BigInt(eventPathSource.object),
     fileInode: statSync(script, { bigint: true }).ino,
     fileMode: statSync(script, { bigint: true }).mode,
-    interpreterSource: BigInt(eventPathSource.object),
-    interpreterInode: statSync(exit, { bigint: true }).ino,
+    secondSource: BigInt(eventPathSource.object),
+    secondInode: statSync(exit, { bigint: true }).ino,
   });
   t.like(event.strings, {
     path: script,

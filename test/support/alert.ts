@@ -63,6 +63,7 @@ export function sampleAlert(options: Partial<Alert> = {}): Alert {
     ancestryComplete: true,
     pathSource: 'object',
     pathTruncated: false,
+    otherPath: '',
     matchedPath: '',
     decidedBy: 'rule',
     enforcement: 'notEnforced',

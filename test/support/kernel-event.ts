@@ -39,7 +39,9 @@ export function decodeBlock(bytes: Uint8Array): readonly KernelEvent[] {
     const numbers: Record<string, bigint> = {};
     byPlace.forEach(([name, offset], index) => {
       const end = byPlace[index + 1]?.[1] ?? eventHeaderBytes;
-      numbers[name] = readInteger(view, start + offset, end - offset > 8 ? 2 : end - offset, signed.has(name));
+      // What follows a last byte may be padding.
+      const width = name === 'addressSource' ? 1 : end - offset > 8 ? 2 : end - offset;
+      numbers[name] = readInteger(view, start + offset, width, signed.has(name));
     });
     const size = Number(numbers['size']);
     if (numbers['version'] !== BigInt(eventConstant.eventVersion)) throw new Error(`version ${numbers['version']}`);

@@ -317,6 +317,9 @@ export class TestNode {
       fileDescriptor: -1,
       address: -1,
       exec: -1,
+      newFile: -1,
+      newTypedPath: -1,
+      localAddress: -1,
       ...fields,
     });
   }
