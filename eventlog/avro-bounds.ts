@@ -181,3 +181,14 @@ export function readLong(bytes: Uint8Array, start: number): number {
   }
   throw new MalformedAvro('a number of more than ten bytes', start);
 }
+
+/** A `long` of 0 to 2^52 as Avro has it. */
+export function longBytes(value: number): Uint8Array {
+  const bytes: number[] = [];
+  let rest = value * 2;
+  while (rest >= 0x80) {
+    bytes.push((rest % 0x80) | 0x80);
+    rest = Math.floor(rest / 0x80);
+  }
+  return Uint8Array.from([...bytes, rest]);
+}

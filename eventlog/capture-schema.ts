@@ -1,7 +1,8 @@
 import type avro from 'avsc';
 import { avroTypeNamed, avroTypeOf, avroTypeWrittenAs } from '../schemas/avro-types.ts';
 import { topicNames, type TopicName, type TopicValues } from '../schemas/topics.ts';
-import { boundsCheckOf, MalformedAvro, readLong, skipVarint, type BoundsCheck } from './avro-bounds.ts';
+import { boundsCheckOf, longBytes, MalformedAvro, readLong, skipVarint, type BoundsCheck } from './avro-bounds.ts';
+import { createCrc32c } from './crc32c.ts';
 import { RecordError } from './errors.ts';
 import type { LogRecord, TablePositions } from './event-log.ts';
 
@@ -30,6 +31,9 @@ export interface ReadRecord {
 /** Reads one record from `start` on. Throws `MalformedAvro`, or what avsc throws. */
 export type RecordReader = (bytes: Buffer, start: number) => ReadRecord;
 
+/** The last field of `CaptureRecord`: of the bytes before it. */
+const checksumField = 'crc32c';
+
 /** Bytes of a union's branch: null comes first in each of ours. */
 const absent = Uint8Array.of(0);
 const present = Uint8Array.of(2);
@@ -46,6 +50,7 @@ export function fieldOfTopic(topic: TopicName): string {
 export class CaptureSchema {
   /** With documentation: what the file's header has. */
   readonly json: string;
+  readonly #crc32c = createCrc32c();
   readonly #type: avro.Type;
   readonly #head: readonly Field[];
   readonly #values: readonly (Field & { readonly topic: TopicName })[];
@@ -53,11 +58,9 @@ export class CaptureSchema {
   constructor() {
     this.#type = avroTypeNamed('CaptureRecord');
     this.json = JSON.stringify(this.#type.schema({ exportAttrs: true }));
-    // avsc's declarations lack this property of record types.
-    const { fields } = this.#type as unknown as { readonly fields: readonly Omit<Field, 'check'>[] };
     const topicOf = new Map(topicNames.map((topic) => [fieldOfTopic(topic), topic]));
-    const all = fields.map(({ name, type }) => ({ name, type, check: boundsCheckOf(type), topic: topicOf.get(name) }));
-    this.#head = all.filter(({ topic }) => topic === undefined);
+    const all = fieldsOf(this.#type).map((field) => ({ ...field, topic: topicOf.get(field.name) }));
+    this.#head = all.filter(({ name, topic }) => topic === undefined && name !== checksumField);
     this.#values = all.flatMap((field) => (field.topic === undefined ? [] : [{ ...field, topic: field.topic }]));
   }
 
@@ -71,7 +74,8 @@ export class CaptureSchema {
       // `topic` and `value` belong together; the compiler cannot see that.
       else parts.push(present, avroTypeOf(topic as 'raw-events').encode(value as TopicValues['raw-events']));
     }
-    return Buffer.concat(parts);
+    const checked = Buffer.concat(parts);
+    return Buffer.concat([checked, longBytes(this.#crc32c(checked))]);
   }
 
   /**
@@ -82,9 +86,14 @@ export class CaptureSchema {
     if (json === this.json) return (bytes, start) => this.#read(bytes, start);
     const writer = avroTypeWrittenAs(JSON.parse(json));
     const resolver = this.#type.createResolver(writer);
-    const check = boundsCheckOf(writer);
+    const written = fieldsOf(writer);
+    // What an older release wrote has none.
+    const hasChecksum = written.at(-1)?.name === checksumField;
+    const checked = hasChecksum ? written.slice(0, -1) : written;
     return (bytes, start) => {
-      const end = check(bytes, start);
+      let end = start;
+      for (const { check } of checked) end = check(bytes, end);
+      if (hasChecksum) end = this.#verify(bytes, start, end);
       const fields = this.#type.fromBuffer(bytes.subarray(start, end), resolver) as Readonly<Record<string, unknown>>;
       return { record: this.#resolved(fields, start), end };
     };
@@ -120,13 +129,33 @@ export class CaptureSchema {
       }
       end = valueEnd;
     }
-    return { record: recordOf(head, topic, decoding(head, topic, value)), end };
+    return {
+      record: recordOf(head, topic, decoding(head, topic, value)),
+      end: this.#verify(bytes, start, end),
+    };
   }
+
+  /** Where the checksum after the bytes from `start` to `end` ends. Throws `MalformedAvro` where it is not theirs. */
+  #verify(bytes: Buffer, start: number, end: number): number {
+    const afterChecksum = skipVarint(bytes, end);
+    if (readLong(bytes, end) !== this.#crc32c(bytes.subarray(start, end))) {
+      throw new MalformedAvro('its bytes do not match their checksum: the disk or the file was damaged', end);
+    }
+    return afterChecksum;
+  }
+}
+
+/** Fields of a record type. Throws a TypeError where it is none. */
+function fieldsOf(type: avro.Type): readonly Field[] {
+  // avsc's declarations lack this property of record types.
+  const { fields } = type as unknown as { readonly fields?: readonly Omit<Field, 'check'>[] };
+  if (fields === undefined) throw new TypeError('it is not the schema of a record');
+  return fields.map(({ name, type: fieldType }) => ({ name, type: fieldType, check: boundsCheckOf(fieldType) }));
 }
 
 function topicOf({ topic }: Head, position: number): TopicName {
   const known = topicNames.find((name) => name === topic);
-  if (known === undefined) throw new MalformedAvro(`there is no topic ${JSON.stringify(topic)}`, position);
+  if (known === undefined) throw new MalformedAvro(`this version has no topic ${JSON.stringify(topic)}`, position);
   return known;
 }
 

@@ -1,7 +1,8 @@
 import { open, type FileHandle } from 'node:fs/promises';
-import { constants, deflateRaw, inflateRaw, zstdDecompress, type InputType } from 'node:zlib';
+import { constants, deflateRaw, inflateRaw, zstdDecompress, type InflateRaw, type InputType } from 'node:zlib';
 import { promisify } from 'node:util';
-import { MalformedAvro, readLong, skipVarint } from './avro-bounds.ts';
+import { longBytes, MalformedAvro, readLong, skipVarint } from './avro-bounds.ts';
+import { createCrc32c } from './crc32c.ts';
 
 /*
  * Avro object container files (Avro 1.11 specification, "Object Container Files"):
@@ -9,7 +10,9 @@ import { MalformedAvro, readLong, skipVarint } from './avro-bounds.ts';
  *     'O' 'b' 'j' 0x01 | metadata: map of bytes | 16 bytes of sync marker          the header
  *     count: long | size: long | `size` bytes, compressed | the sync marker        a block, repeated
  *
- * `deflate` is RFC 1951 without a zlib header. Every reader must know it and `null`; it is what we write.
+ * `deflate` is RFC 1951 without a zlib header. Every reader must know it and `null`; it is what we write. Avro protects none of
+ * this by a checksum. Records of ours have one each, and the metadata has that of the schema, under a name of our own: with
+ * another schema the same bytes would be other values.
  */
 const magic = Buffer.from('Obj\u0001', 'latin1');
 const syncBytes = 16;
@@ -23,16 +26,35 @@ const maxBlockBytes = 64 << 20;
 /** Two numbers of at most ten bytes stand before a block's bytes. */
 const blockHeadBytes = 20;
 
-const inflate = promisify<InputType, { maxOutputLength: number }, Buffer>(inflateRaw);
 const unzstd = promisify<InputType, { maxOutputLength: number }, Buffer>(zstdDecompress);
 const deflate = promisify<InputType, { level: number }, Buffer>(deflateRaw);
+
+/** CRC-32C of `avro.schema`, in hexadecimal. What other programs or older releases wrote has none. */
+const schemaChecksumKey = 'palisade.schema.crc32c';
 
 /** Codecs that are read, by the names that the specification gives them. */
 const decompressors: Readonly<Record<string, (bytes: Uint8Array) => Promise<Buffer>>> = {
   null: (bytes) => Promise.resolve(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)),
-  deflate: (bytes) => inflate(bytes, { maxOutputLength: maxBlockBytes }),
+  deflate: inflate,
   zstandard: (bytes) => unzstd(bytes, { maxOutputLength: maxBlockBytes }),
 };
+
+function inflate(bytes: Uint8Array): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    // With `info` zlib also gives its engine, which the declarations do not know; its `bytesWritten` is what it has consumed.
+    const options = { maxOutputLength: maxBlockBytes, info: true };
+    inflateRaw(bytes, options, (error, result) => {
+      if (error !== null) {
+        reject(error);
+        return;
+      }
+      const { buffer, engine } = result as unknown as { readonly buffer: Buffer; readonly engine: InflateRaw };
+      const rest = bytes.length - engine.bytesWritten;
+      if (rest === 0) resolve(buffer);
+      else reject(new Error(`${rest} bytes follow the compressed ones`));
+    });
+  });
+}
 
 /** What is wrong with a container, and at which byte of the file. */
 export class MalformedContainer extends Error {
@@ -175,12 +197,20 @@ async function readHeader(handle: FileHandle, size: number): Promise<Header> {
   }
   const schema = metadata.get('avro.schema');
   if (schema === undefined) throw new MalformedContainer('its header has no schema', magic.length);
+  const checksum = metadata.get(schemaChecksumKey)?.toString();
+  if (checksum !== undefined && checksum !== checksumOf(schema)) {
+    throw new MalformedContainer('its schema does not match the checksum beside it', magic.length);
+  }
   return {
     schema: schema.toString(),
     sync: Buffer.from(bytes.subarray(position, position + syncBytes)),
     end: position + syncBytes,
     decompress,
   };
+}
+
+function checksumOf(schema: Uint8Array): string {
+  return createCrc32c()(schema).toString(16).padStart(8, '0');
 }
 
 /** A map of bytes from `start` on into `entries`; tells where it ends. */
@@ -221,7 +251,11 @@ function numberAt(head: Buffer, place: number, filePosition: number): number {
 
 /** The header's bytes. `sync` is 16 random bytes. */
 export function containerHeader(schema: string, sync: Uint8Array): Buffer {
-  const entries = { 'avro.schema': schema, 'avro.codec': 'deflate' };
+  const entries = {
+    'avro.schema': schema,
+    'avro.codec': 'deflate',
+    [schemaChecksumKey]: checksumOf(Buffer.from(schema)),
+  };
   const parts: Uint8Array[] = [magic, longBytes(Object.keys(entries).length)];
   for (const [key, value] of Object.entries(entries)) {
     for (const content of [Buffer.from(key), Buffer.from(value)]) parts.push(longBytes(content.length), content);
@@ -233,15 +267,4 @@ export function containerHeader(schema: string, sync: Uint8Array): Buffer {
 export async function containerBlock(records: number, bytes: Uint8Array, sync: Uint8Array): Promise<Buffer> {
   const compressed = await deflate(bytes, { level: constants.Z_BEST_SPEED });
   return Buffer.concat([longBytes(records), longBytes(compressed.length), compressed, sync]);
-}
-
-/** A non-negative `long`. */
-function longBytes(value: number): Uint8Array {
-  const bytes: number[] = [];
-  let rest = value * 2;
-  while (rest >= 0x80) {
-    bytes.push((rest % 0x80) | 0x80);
-    rest = Math.floor(rest / 0x80);
-  }
-  return Uint8Array.from([...bytes, rest]);
 }

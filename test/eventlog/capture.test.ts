@@ -6,10 +6,12 @@ import { zstdCompressSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import avro from 'avsc';
 import fc from 'fast-check';
+import { longBytes } from '../../eventlog/avro-bounds.ts';
 import { CaptureError } from '../../eventlog/capture-error.ts';
 import { fieldOfTopic } from '../../eventlog/capture-schema.ts';
 import { CaptureEventLog } from '../../eventlog/capture.ts';
 import { CaptureWriter } from '../../eventlog/capture-writer.ts';
+import { createCrc32c } from '../../eventlog/crc32c.ts';
 import type { LogRecord } from '../../eventlog/event-log.ts';
 import { containerHeader, ContainerReader } from '../../eventlog/object-container.ts';
 import { avroSchemas } from '../../schemas/generated.ts';
@@ -122,23 +124,64 @@ test('a file that ends early is read up to the last whole block, wherever it end
   t.true(before > 0);
 });
 
-test('a byte that is changed anywhere gives the error of the place or values of the schema, and never anything else', async (t) => {
+/** Everything that a reader is given of these records. */
+function contentOf(records: readonly LogRecord[]): string {
+  return inspect(
+    records.map((record) => ({ ...record })),
+    { depth: null, maxArrayLength: null, maxStringLength: null },
+  );
+}
+
+/** A function that changes one byte of a capture and holds what is then read against what the capture has. */
+function changing(t: ExecutionContext, whole: Buffer, all: readonly LogRecord[]) {
+  const copy = join(temporaryDirectory(t), 'changed.avro');
+  return async (place: number, change: number): Promise<void> => {
+    const bytes = Buffer.from(whole);
+    bytes[place] = (bytes[place] ?? 0) ^ change;
+    writeFileSync(copy, bytes);
+    const { records, error } = await read(copy);
+    const what = `byte ${place} changed by ${change}: ${inspect(error)}`;
+    if (error !== undefined && !(error instanceof CaptureError)) throw new Error(what, { cause: error });
+    if (error === undefined && records.length !== all.length) throw new Error(`${records.length} records, ${what}`);
+    if (contentOf(records) !== contentOf(all.slice(0, records.length))) throw new Error(`other values, ${what}`);
+  };
+}
+
+test('a byte that is changed anywhere gives the error of the place or the very same records', async (t) => {
   const file = await someCapture(t, 3);
   const whole = readFileSync(file);
-  const copy = join(temporaryDirectory(t), 'changed.avro');
-  const property = fc.asyncProperty(
-    fc.nat(whole.length - 1),
-    fc.integer({ min: 1, max: 255 }),
-    async (place, change) => {
-      const bytes = Buffer.from(whole);
-      bytes[place] = (bytes[place] ?? 0) ^ change;
-      writeFileSync(copy, bytes);
-      const { error } = await read(copy);
-      if (error !== undefined && !(error instanceof CaptureError)) throw new Error('another error', { cause: error });
-    },
-  );
+  const change = changing(t, whole, (await read(file)).records);
+  const property = fc.asyncProperty(fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 }), change);
   await fc.assert(property, { numRuns: 150 });
   t.pass();
+});
+
+test('so does each bit of the blocks of a capture', async (t) => {
+  const file = join(temporaryDirectory(t), 'capture.avro');
+  await writeCapture(file, await recordsAfter([[policy('p', 'x'), event('a', 'one'), event('a', 'two')]]));
+  const whole = readFileSync(file);
+  const { records } = await read(file);
+  const change = changing(t, whole, records);
+  await using reader = await ContainerReader.open(file);
+  const headerBytes = containerHeader(reader.schema, sync).length;
+  for (let place = headerBytes; place < whole.length; place++) {
+    for (let bit = 1; bit < 256; bit *= 2) await change(place, bit);
+  }
+  t.is(records.length, 3);
+});
+
+test('damage in a block that still decompresses to records is told by their checksums', async (t) => {
+  const { schema, record, file } = await schemaAndRecord(t);
+  const changed = Buffer.from(record.toString('latin1').replace('text', 'next'), 'latin1');
+  writeFileSync(file, container(schema, 'null', 3, Buffer.concat([record, changed, record])));
+  const { records, error } = await read(file);
+  t.deepEqual(records.map(textOf), ['text']);
+  if (!(error instanceof CaptureError)) return t.fail(inspect(error));
+  t.is(error.bytePosition, readFileSync(file).length - 3 * record.length - sync.length - 3);
+  t.regex(
+    error.message,
+    /after 1 records that were read: record 2 of the 3 of the block that begins here: its bytes do/u,
+  );
 });
 
 test('bytes after a good header never end in anything but the error of a capture', async (t) => {
@@ -158,7 +201,7 @@ test('after damage in the middle, what stands before it is kept and the place is
   const file = await someCapture(t);
   const whole = readFileSync(file);
   const { records } = await read(file);
-  // In the mark that ends the last block: other damage may be valid as well, since deflate has no checksum.
+  // In the mark that ends the last block.
   whole[whole.length - 10] = (whole.at(-10) ?? 0) ^ 0xff;
   writeFileSync(file, whole);
   const damaged = await read(file);
@@ -238,7 +281,7 @@ const hostile: readonly [string, (schema: string, record: Buffer) => Buffer, Reg
     'a topic that there is not',
     (schema, record) =>
       container(schema, 'null', 1, Buffer.from(record.toString('latin1').replace('coverage', 'covering'), 'latin1')),
-    /there is no topic "covering"/u,
+    /this version has no topic "covering"/u,
   ],
   [
     'a value of another topic',
@@ -255,6 +298,14 @@ const hostile: readonly [string, (schema: string, record: Buffer) => Buffer, Reg
     'another schema',
     () => container('{"type":"record","name":"Other","fields":[]}', 'null', 0, Buffer.alloc(0)),
     /its records are not those of a capture/u,
+  ],
+  [
+    'a schema that is not the one of its checksum',
+    (schema, record) => {
+      const bytes = container(schema, 'null', 1, record).toString('latin1');
+      return Buffer.from(bytes.replace('"rawEvents"', '"rowEvents"'), 'latin1');
+    },
+    /at byte 4: its schema does not match the checksum beside it/u,
   ],
   [
     'a schema that is none',
@@ -277,52 +328,75 @@ for (const [what, make, message] of hostile) {
   });
 }
 
-test('a capture of an older release, which lacks a field, is read by schema resolution', async (t) => {
-  const { schema, file } = await schemaAndRecord(t);
-  const older = JSON.parse(schema, (key, value: unknown) =>
-    key === 'fields' && Array.isArray(value)
-      ? value.filter((field: { name: string }) => !['deadLetters', 'image'].includes(field.name))
-      : value,
+/** The capture schema with other fields in each of its records. */
+function schemaWith(schema: string, change: (fields: readonly SchemaField[]) => readonly SchemaField[]): avro.Schema {
+  return JSON.parse(schema, (key, value: unknown) =>
+    key === 'fields' && Array.isArray(value) ? change(value as SchemaField[]) : value,
   ) as avro.Schema;
-  const type = avro.Type.forSchema(older);
-  const encoder = new avro.streams.BlockEncoder(type);
+}
+
+interface SchemaField {
+  readonly name: string;
+  readonly type?: unknown;
+  readonly default?: unknown;
+}
+
+const batchOfBefore = {
+  nodeId: 'old',
+  bootId: 'b',
+  session: 5,
+  batch: 1,
+  origin: 'live',
+  baseTimeNs: 7,
+  wallClockOffsetNs: 9,
+  containers: [],
+  strings: [],
+  processes: [],
+  files: [],
+  addresses: [],
+  execs: [],
+  events: [],
+  sequences: [],
+  counters: [],
+  helperFailures: [],
+  gaps: [],
+  sessionEnded: false,
+};
+const recordOfBefore = { topic: 'raw-events', partition: 0, offset: 3, key: 'old', timestampMs: 4, tablePositions: {} };
+
+test('a capture of an older release, which lacks fields and checksums, is read by schema resolution', async (t) => {
+  const { schema, file } = await schemaAndRecord(t);
+  const lacking = ['deadLetters', 'image', 'crc32c'];
+  const older = schemaWith(schema, (fields) => fields.filter(({ name }) => !lacking.includes(name)));
+  const encoder = new avro.streams.BlockEncoder(avro.Type.forSchema(older));
   const output = createWriteStream(file);
   encoder.pipe(output);
-  const batch = {
-    nodeId: 'old',
-    bootId: 'b',
-    session: 5,
-    batch: 1,
-    origin: 'live',
-    baseTimeNs: 7,
-    wallClockOffsetNs: 9,
-    containers: [],
-    strings: [],
-    processes: [],
-    files: [],
-    addresses: [],
-    execs: [],
-    events: [],
-    sequences: [],
-    counters: [],
-    helperFailures: [],
-    gaps: [],
-    sessionEnded: false,
-  };
-  encoder.end({
-    topic: 'raw-events',
-    partition: 0,
-    offset: 3,
-    key: 'old',
-    timestampMs: 4,
-    tablePositions: {},
-    rawEvents: batch,
-  });
+  encoder.end({ ...recordOfBefore, rawEvents: batchOfBefore });
   await finished(output);
   const { records, error } = await read(file);
   t.is(error, undefined);
-  t.like(records[0], { topic: 'raw-events', offset: 3, key: 'old', timestampMs: 4 });
+  t.like(records[0], recordOfBefore);
   t.like(records[0]?.value, { nodeId: 'old', session: 5n, baseTimeNs: 7n });
+});
+
+test('a capture of a newer release, which has more fields, is read by schema resolution, its checksums too', async (t) => {
+  const { schema, file } = await schemaAndRecord(t);
+  const newer = schemaWith(schema, (fields) => [{ name: 'newAtTheStart', type: 'string', default: '' }, ...fields]);
+  const type = avro.Type.forSchema(newer);
+  const value = { ...recordOfBefore, newAtTheStart: 'n', rawEvents: { ...batchOfBefore, newAtTheStart: 'm' } };
+  // Minus one is a byte at the end, in the place of which the checksum goes.
+  const checked = type.toBuffer({ ...value, crc32c: -1 }).subarray(0, -1);
+  const good = Buffer.concat([checked, longBytes(createCrc32c()(checked))]);
+  writeFileSync(file, container(JSON.stringify(newer), 'null', 1, good));
+  const whole = await read(file);
+  t.is(whole.error, undefined);
+  t.like(whole.records[0], recordOfBefore);
+  t.like(whole.records[0]?.value, { nodeId: 'old', session: 5n, baseTimeNs: 7n });
+  const changed = Buffer.from(good.toString('latin1').replace('old', 'odd'), 'latin1');
+  writeFileSync(file, container(JSON.stringify(newer), 'null', 1, changed));
+  const damaged = await read(file);
+  if (!(damaged.error instanceof CaptureError)) return t.fail(inspect(damaged.error));
+  t.regex(damaged.error.message, /record 1 of the 1 .*: its bytes do not match their checksum/u);
 });
 
 test('a file that grows while it is read is read up to where it was when it was opened', async (t) => {
