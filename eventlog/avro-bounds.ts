@@ -56,6 +56,7 @@ function compileKind(type: avro.Type, known: Map<avro.Type, BoundsCheck>): Bound
     case 'boolean':
       return checkBoolean;
     case 'int':
+      return checkInt;
     case 'long':
     case 'abstract:long':
       return skipVarint;
@@ -144,6 +145,13 @@ function checkBoolean(bytes: Uint8Array, position: number): number {
   const byte = bytes[position];
   if (byte !== 0 && byte !== 1) throw new MalformedAvro('a boolean is neither 0 nor 1', position);
   return position + 1;
+}
+
+/** avsc reads an `int` of any size, and then refuses to write what it has read. */
+function checkInt(bytes: Uint8Array, position: number): number {
+  const value = readLong(bytes, position);
+  if (value < -(2 ** 31) || value >= 2 ** 31) throw new MalformedAvro('an int beyond 32 bits', position);
+  return skipVarint(bytes, position);
 }
 
 function skipLengthPrefixed(bytes: Uint8Array, position: number): number {

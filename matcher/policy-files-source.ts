@@ -8,7 +8,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { retry } from '../runtime/retry.ts';
 import { PolicyChanges } from './policy-changes-source.ts';
 import { policyDifference, type PolicyScan } from './policy-difference.ts';
-import { combineReadings, readPolicyText, type PolicyReading, type PolicyText } from './policy-scan.ts';
+import { combineReadings, policyTextOf, readPolicyText, type PolicyReading, type PolicyText } from './policy-scan.ts';
 
 /** Policy files read at most: a cluster has hundreds. */
 export const maxPolicyFiles = 10_000;
@@ -227,7 +227,7 @@ async function readPolicyFile(absolute: string, file: string): Promise<PolicyTex
     if (facts.size > maxPolicyFileBytes) {
       return { file, text: '', problem: `This file has ${facts.size} bytes; the limit is ${maxPolicyFileBytes}.` };
     }
-    return { file, text: await readFile(absolute, 'utf8'), problem: undefined };
+    return policyTextOf(file, await readFile(absolute));
   } catch (error) {
     return {
       file,

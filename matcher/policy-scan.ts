@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { Issue } from '../policy/issue.ts';
 import { isDocumentKind, parsePolicy } from '../policy/parse.ts';
@@ -25,6 +26,23 @@ export interface PolicyReading {
   readonly documents: readonly { readonly piece: DocumentPiece; readonly issues: readonly Issue[] }[];
   /** About the file as a whole. */
   readonly issues: readonly Issue[];
+}
+
+/**
+ * A file's bytes as text. YAML is Unicode, so bytes that are not UTF-8 make the file unreadable: with anything in their place a
+ * path would be another one, and its rule would never match.
+ */
+export function policyTextOf(file: string, bytes: Uint8Array): PolicyText {
+  if (isUtf8(bytes))
+    return { file, text: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(), problem: undefined };
+  let line = 1;
+  for (let start = 0; start < bytes.length; line++) {
+    const end = bytes.indexOf(0x0a, start);
+    const next = end === -1 ? bytes.length : end + 1;
+    if (!isUtf8(bytes.subarray(start, next))) break;
+    start = next;
+  }
+  return { file, text: '', problem: `Line ${line} is not UTF-8.` };
 }
 
 /** Cuts a file into its documents and parses each. */

@@ -67,6 +67,8 @@ const parts: readonly Part[] = [
         : 'needs clang-format (Debian: clang-format)',
   },
   ava('unit', 'ava.config.js'),
+  // A seed of its own each time would let one run fail by luck; `npm run fuzz` takes another one each time.
+  { name: 'fuzz', command: [node, 'dist/test/fuzz/main.js', '--seed', '1', '--seconds', '60'], tap: false },
   ava('engine', 'ava.engine.config.js'),
   ava('kernel', 'ava.kernel.config.js', needsRoot),
   ava('flow', 'ava.flow.config.js', needsRoot),

@@ -194,3 +194,12 @@ function hostileBytes(topic: TopicName): fc.Arbitrary<Uint8Array> {
   });
   return fc.oneof(fc.uint8Array({ maxLength: 200 }), changed, huge);
 }
+
+test('an int beyond 32 bits is refused at its byte', (t) => {
+  const check = boundsCheckOf(avro.Type.forSchema('int'));
+  const long = avro.Type.forSchema('long');
+  for (const fits of [2 ** 31 - 1, -(2 ** 31)]) t.is(check(long.toBuffer(fits), 0), 5);
+  for (const beyond of [2 ** 31, -(2 ** 31) - 1, 2 ** 50]) {
+    t.throws(() => check(long.toBuffer(beyond), 0), { instanceOf: MalformedAvro, message: 'an int beyond 32 bits' });
+  }
+});

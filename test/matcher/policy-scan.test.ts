@@ -1,5 +1,5 @@
 import test from 'ava';
-import { combineReadings, readPolicyText } from '../../matcher/policy-scan.ts';
+import { combineReadings, policyTextOf, readPolicyText } from '../../matcher/policy-scan.ts';
 
 function scan(...texts: string[]): ReturnType<typeof combineReadings> {
   const readings = texts.map((text, index) => readPolicyText({ file: `${index}.yaml`, text, problem: undefined }));
@@ -56,4 +56,11 @@ test('policies inside of a List are told as not read, a List of other things is 
   t.deepEqual([...found.unreadableFiles], ['0.yaml']);
   t.is(found.issues.length, 1);
   t.regex(found.issues[0]?.message ?? '', /List holds policies, which are read as documents of their own only/);
+});
+
+test('a file that is not UTF-8 is refused with its line, and nothing is put in the place of its bytes', (t) => {
+  const bytes = Buffer.concat([Buffer.from('# é\n# b\npath: /x'), Buffer.from([0xff, 0xfe]), Buffer.from('\n# c')]);
+  t.deepEqual(policyTextOf('a.yaml', bytes), { file: 'a.yaml', text: '', problem: 'Line 3 is not UTF-8.' });
+  const good = Buffer.from('\ufeff# é\n');
+  t.deepEqual(policyTextOf('a.yaml', good), { file: 'a.yaml', text: '\ufeff# é\n', problem: undefined });
 });
