@@ -4,11 +4,14 @@ import type { Benchmark } from './benchmark.ts';
 import { decode } from './decode.ts';
 import { latency } from './latency.ts';
 import { match } from './match.ts';
+import { replay } from './replay.ts';
 import { Report } from './report.ts';
+import { restore } from './restore.ts';
 import { runTrials } from './run-trials.ts';
+import { sink } from './sink.ts';
 
 /** Name → what measures it. */
-const benchmarks: Readonly<Record<string, Benchmark>> = { decode, match, latency };
+const benchmarks: Readonly<Record<string, Benchmark>> = { decode, match, replay, latency, sink, restore };
 const usageExitCode = 64;
 
 /**
