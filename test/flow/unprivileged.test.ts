@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import test from 'ava';
 import { story } from '../../cli/demo/story.ts';
+import { eventually } from '../support/eventually.ts';
 import { PalisadeProcess, type Outcome, type StartOptions } from '../support/palisade-process.ts';
 
 /** Debian's `nobody`, who owns nothing. */
@@ -46,12 +47,21 @@ test('without root `up` says so in one message, and plays the recording through 
   await using user = new UnprivilegedUser();
   const up = user.start(['up']);
   await up.says(/The recording is over/u, 60_000);
+  // It is over when all is appended; the alerts come behind, in the order of the story.
+  const isShown = (line: string): boolean => /^\d\d:\d\d:\d\d\.\d{3} {2}/u.test(line);
+  const alerts = await eventually(
+    'every alert of the story is shown',
+    () => {
+      const lines = up.output.split('\n').filter(isShown);
+      return lines.length >= story.length ? lines : undefined;
+    },
+    60_000,
+  );
 
   const reasons = /This machine's kernel can't be watched:\n((?: {2}.+\n)+)/u.exec(up.output)?.[1] ?? '';
   t.regex(reasons, /\broot\b/u, up.output);
   t.is(up.output.split("can't be watched").length, 2, 'once');
   for (const { policy } of story) t.true(up.output.includes(policy), policy);
-  const alerts = up.output.split('\n').filter((line) => /^\d\d:\d\d:\d\d\.\d{3} {2}/u.test(line));
   t.is(alerts.length, story.length);
   t.true(
     alerts.every((line) => line.includes('[recording]')),
@@ -62,12 +72,20 @@ test('without root `up` says so in one message, and plays the recording through 
   const rowsOf = ({ code, output, errors }: Outcome): readonly RecordedAlert[] => {
     t.is(code, 0, errors);
     return output
-      .trim()
       .split('\n')
+      .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as RecordedAlert);
   };
   const expected = story.map(({ policy }) => ({ policy_name: policy, origin: 'recording' }));
-  t.deepEqual(rowsOf(await user.run(query)), expected, 'while it runs');
+  const stored = await eventually(
+    'every alert is stored',
+    async () => {
+      const rows = rowsOf(await user.run(query));
+      return rows.length >= story.length ? rows : undefined;
+    },
+    60_000,
+  );
+  t.deepEqual(stored, expected, 'while it runs');
 
   up.kill('SIGINT');
   const { code, errors } = await up.ended;

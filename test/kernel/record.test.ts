@@ -22,7 +22,7 @@ test('record writes what the kernel tells, policies ahead of it, and leaves noth
   recording.kill('SIGINT');
   const { code, errors, output } = await recording.ended;
   t.is(code, 0, errors);
-  t.regex(output, /Recorded [\d,]+ events and 8 changes of policies in \d+ records\./u);
+  t.regex(output, /Recorded [\d,]+ events and 9 changes of policies in \d+ records\./u);
   t.false(existsSync(pins));
   t.false(existsSync(path.join(home.dataDirectory, 'recording')));
 
