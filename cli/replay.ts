@@ -11,18 +11,14 @@ import { createLogger } from '../runtime/logger.ts';
 import { Metrics } from '../runtime/metrics.ts';
 import { printable } from '../runtime/printable.ts';
 import { alertsSink, coverageSink } from '../sink/clickhouse.ts';
-import { connectClickHouse } from '../sink/clickhouse-client.ts';
-import { startEmbeddedClickHouse } from '../sink/embedded-clickhouse.ts';
 import { engineLockHolder } from '../sink/engine-directory.ts';
-import { migrate } from '../sink/migrate.ts';
 import { EngineError } from '../sink/sink-error.ts';
+import { openClickHouse } from './clickhouse.ts';
 import { ConfigError } from './config.ts';
 import { dataLayout, makeDataDirectory } from './data-directory.ts';
 import { removeEngineFolder } from './engine-folder.ts';
-import { engineRunsAs, logEngineEvent } from './engine.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { jsonLinesSink } from './json-lines-sink.ts';
-import { packageRoot } from './package-root.ts';
 import { policyRecords } from './policy-records.ts';
 import { Progress } from './progress.ts';
 import { databaseNameOf, replayDirectory } from './replay-database.ts';
@@ -119,25 +115,11 @@ async function destinationOf(options: ReplayOptions, logger: Logger): Promise<De
   await rm(directory, { recursive: true, force: true });
   await makeDataDirectory(dataLayout(options.dataDirectory));
   for (const folder of [path.dirname(directory), directory]) await mkdir(folder, { recursive: true, mode: 0o711 });
-  const engine = await startEmbeddedClickHouse({
-    dataDirectory: directory,
-    runAs: engineRunsAs(),
-    report: (event) => {
-      if (event.kind !== 'spawned') logEngineEvent(logger, event);
-    },
-  });
-  const client = connectClickHouse(engine.owner);
-  await migrate(client, path.join(packageRoot(), 'schemas/clickhouse'));
-  let open = true;
+  const destination = await openClickHouse(directory, logger);
   return {
-    sinks: [alertsSink(client), coverageSink(client)],
+    sinks: [alertsSink(destination.client), coverageSink(destination.client)],
     where: `Alerts are in the database ${name}: npx palisade sql --database ${name} "SELECT * FROM alerts"`,
-    async [Symbol.asyncDispose]() {
-      if (!open) return;
-      open = false;
-      await client.close();
-      await engine[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => destination[Symbol.asyncDispose](),
   };
 }
 

@@ -2,7 +2,7 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import { enricherStage, type EnricherOptions } from '../enricher/enricher.ts';
 import { chain } from '../eventlog/chain.ts';
 import type { Stage } from '../eventlog/runner.ts';
-import type { ProcessorStage, SourceStage } from '../eventlog/stage.ts';
+import type { ProcessorStage, SinkStage, SourceStage } from '../eventlog/stage.ts';
 import { matcherStage } from '../matcher/matcher.ts';
 import { policyFilesSource } from '../matcher/policy-files-source.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -28,5 +28,10 @@ export interface PolicySourceOptions {
 
 /** Everything that `palisade up` runs on one log. */
 export function upStages({ events, policies, client }: UpStagesOptions): readonly Stage[] {
-  return [policyFilesSource(policies), events, pipeline(), alertsSink(client), coverageSink(client)];
+  return [policyFilesSource(policies), events, ...flowStages(client)];
+}
+
+/** What follows from the records of the sources, down to ClickHouse. */
+export function flowStages(client: ClickHouseClient): readonly [ProcessorStage, SinkStage, SinkStage] {
+  return [pipeline(), alertsSink(client), coverageSink(client)];
 }

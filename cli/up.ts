@@ -1,4 +1,3 @@
-import path from 'node:path';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { collectorThread } from '../collector/collector-thread.ts';
 import { EmbeddedEventLog } from '../eventlog/embedded.ts';
@@ -9,18 +8,14 @@ import { PalisadeError } from '../runtime/errors.ts';
 import { printable } from '../runtime/printable.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { Metrics } from '../runtime/metrics.ts';
-import { connectClickHouse } from '../sink/clickhouse-client.ts';
-import { startEmbeddedClickHouse } from '../sink/embedded-clickhouse.ts';
-import { engineRunsAs, logEngineEvent } from './engine.ts';
-import { migrate } from '../sink/migrate.ts';
 import type { Config } from './config.ts';
 import { bootTimeNs } from './boot-time.ts';
+import { openClickHouse } from './clickhouse.ts';
 import { dataLayout, makeDataDirectory } from './data-directory.ts';
 import { recordingFile } from './demo/recording.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { checkHost } from './host-checks.ts';
 import { keptNodeId } from './node-id.ts';
-import { packageRoot } from './package-root.ts';
 import { recordingSource } from './recording-source.ts';
 import { upStages, type PolicySourceOptions } from './roles.ts';
 import { createScreen, type Screen } from './screen.ts';
@@ -76,21 +71,14 @@ export async function up(config: Config, options: UpOptions): Promise<ExitCode> 
     { nodeId, dataDirectory: layout.collector, pinDirectory: config.pinDirectory, ringBytes: config.ringSize },
     { createAppendPort: () => log.createAppendPort(), logger },
   );
-  await using engine = await startEmbeddedClickHouse({
-    dataDirectory: layout.root,
-    runAs: engineRunsAs(),
-    report: (event) => {
-      // Its own file noise is left out, from its first act on, and again when it is started anew.
-      if (event.kind === 'spawned') live.addProcess(event.pid);
-      else logEngineEvent(logger, event);
-    },
+  await using destination = await openClickHouse(layout.root, logger, (pid) => {
+    // Its own file noise is left out, from its first act on, and again when it is started anew.
+    live.addProcess(pid);
   });
-  const client = connectClickHouse(engine.owner);
-  await migrate(client, path.join(packageRoot(), 'schemas/clickhouse'));
+  const { client } = destination;
   screen.terminal.print(`${found.policies} policies in force. Alerts appear here; Ctrl-C ends.\n`);
   const { signal } = signals;
   await runLiveOrRecorded({ config, log, client, policies, nodeId, live, logger, screen, signal });
-  await client.close();
   screen.terminal.print('Stopped; everything that was seen is stored.\n');
   return exitCodes.done;
 }
