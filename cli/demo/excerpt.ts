@@ -4,27 +4,41 @@ import { BatchRows } from './batch-rows.ts';
 /** Host name that a recording shows in the place of the machine's own. */
 const recordedHostName = 'recorded-host';
 
+/** As `ContainerExcerpt`, of one container and all batches at once. */
+export function excerptOfContainer(batches: readonly RawEventBatch[], containerId: string): readonly RawEventBatch[] {
+  const excerpt = new ContainerExcerpt((id) => id === containerId);
+  return batches.flatMap((batch) => excerpt.take(batch) ?? []);
+}
+
 /**
- * What one container did in these batches, and nothing of the host beside it: a recording goes to strangers, and a machine's
- * process list, paths and names are its owner's. Dictionaries hold only what the kept rows use; sequence numbers are made
- * gapless, and counters left out, so that an excerpt is not taken for a session that lost events. Descriptors of batches
+ * What some containers did in a session's batches, and nothing of the host beside it: a recording goes to strangers, and a
+ * machine's process list, paths and names are its owner's. Dictionaries hold only what the kept rows use; sequence numbers are
+ * made gapless, and counters left out, so that an excerpt is not taken for a session that lost events. Descriptors of batches
  * that fall away stand ahead in the next one that stays.
  */
-export function excerptOfContainer(batches: readonly RawEventBatch[], containerId: string): readonly RawEventBatch[] {
-  const lastSequence = new Map<number, number>();
-  const cgroupIds = new Set<bigint>();
-  const excerpts: RawEventBatch[] = [];
-  let waiting: readonly ContainerDescriptor[] = [];
-  for (const batch of batches) {
-    const descriptors = batch.containers.filter((entry) => entry.kind === 'host' || entry.containerId === containerId);
-    for (const { kind, cgroupId } of descriptors) if (kind !== 'host') cgroupIds.add(cgroupId);
-    waiting = [...waiting, ...descriptors.map(withoutItsName)];
-    const excerpt = excerptOf(batch, cgroupIds, lastSequence);
-    if (excerpt.events.length === 0) continue;
-    excerpts.push({ ...excerpt, batch: excerpts.length + 1, containers: waiting });
-    waiting = [];
+export class ContainerExcerpt {
+  readonly #isWanted: (containerId: string) => boolean;
+  readonly #lastSequence = new Map<number, number>();
+  readonly #cgroupIds = new Set<bigint>();
+  #waiting: readonly ContainerDescriptor[] = [];
+  #batches = 0;
+
+  constructor(isWanted: (containerId: string) => boolean) {
+    this.#isWanted = isWanted;
   }
-  return excerpts;
+
+  /** What stays of the next batch; `undefined` where that is nothing. */
+  take(batch: RawEventBatch): RawEventBatch | undefined {
+    const descriptors = batch.containers.filter((entry) => entry.kind === 'host' || this.#isWanted(entry.containerId));
+    for (const { kind, cgroupId } of descriptors) if (kind !== 'host') this.#cgroupIds.add(cgroupId);
+    this.#waiting = [...this.#waiting, ...descriptors.map(withoutItsName)];
+    const excerpt = excerptOf(batch, this.#cgroupIds, this.#lastSequence);
+    if (excerpt.events.length === 0) return undefined;
+    this.#batches += 1;
+    const kept = { ...excerpt, batch: this.#batches, containers: this.#waiting };
+    this.#waiting = [];
+    return kept;
+  }
 }
 
 function excerptOf(
