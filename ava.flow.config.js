@@ -1,7 +1,7 @@
 /** Suites that load eBPF programs or start engines and containers: serial, each file in a process of its own. */
 export default {
   typescript: { rewritePaths: { 'test/': 'dist/test/' }, compile: false },
-  files: ['test/flow/**/*.test.ts', 'test/chaos/**/*.test.ts'],
+  files: ['test/flow/**/*.test.ts'],
   nodeArguments: ['--enable-source-maps'],
   workerThreads: false,
   concurrency: 1,

@@ -72,6 +72,11 @@ const parts: readonly Part[] = [
   ava('engine', 'ava.engine.config.js'),
   ava('kernel', 'ava.kernel.config.js', needsRoot),
   ava('flow', 'ava.flow.config.js', needsRoot),
+  {
+    name: 'chaos',
+    command: [node, '--enable-source-maps', 'dist/test/chaos/main.js', '--seed', '1', '--kills', '50', '--json'],
+    tap: false,
+  },
 ];
 
 /** Runs one part; prints what is not a passed test. */
