@@ -25,6 +25,7 @@
 #include "monitor/file.bpf.h"
 #include "monitor/network.bpf.h"
 #include "monitor/process.bpf.h"
+#include "monitor/remove.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -41,6 +42,12 @@ struct {
 			[NR_CREAT] = (void *)&call_open,
 			[NR_OPENAT] = (void *)&call_open,
 			[NR_OPENAT2] = (void *)&call_open,
+			[NR_UNLINK] = (void *)&call_unlink,
+			[NR_UNLINKAT] = (void *)&call_unlink,
+			[NR_RMDIR] = (void *)&call_unlink,
+			[NR_RENAME] = (void *)&call_rename,
+			[NR_RENAMEAT] = (void *)&call_rename,
+			[NR_RENAMEAT2] = (void *)&call_rename,
 			[NR_CONNECT] = (void *)&call_connect,
 			[NR_EXECVE] = (void *)&call_exec,
 			[NR_EXECVEAT] = (void *)&call_exec,
@@ -60,6 +67,12 @@ struct {
 			[NR32_CREAT] = (void *)&call_open,
 			[NR32_OPENAT] = (void *)&call_open,
 			[NR32_OPENAT2] = (void *)&call_open,
+			[NR32_UNLINK] = (void *)&call_unlink,
+			[NR32_UNLINKAT] = (void *)&call_unlink,
+			[NR32_RMDIR] = (void *)&call_unlink,
+			[NR32_RENAME] = (void *)&call_rename,
+			[NR32_RENAMEAT] = (void *)&call_rename,
+			[NR32_RENAMEAT2] = (void *)&call_rename,
 			[NR32_CONNECT] = (void *)&call_connect,
 			[NR32_EXECVE] = (void *)&call_exec,
 			[NR32_EXECVEAT] = (void *)&call_exec,

@@ -230,6 +230,26 @@ static __always_inline struct file *file_of_descriptor(struct task_struct *task,
 
 #define AT_FDCWD -100
 
+/* What add_typed_path() does for one name: adds its two strings, and returns how its path is had. */
+static __always_inline enum palisade_path_source add_typed_name(struct scratch *scratch, struct task_struct *task,
+	__s32 directory, const char *text, enum palisade_string base_string, enum palisade_string typed_string)
+{
+	enum palisade_path_source source = PALISADE_PATH_BASE_AND_TEXT;
+	struct file *base;
+	char first = 0;
+
+	COUNTED(bpf_probe_read_user(&first, sizeof(first), text));
+	if (first != '/' && directory != AT_FDCWD) {
+		base = file_of_descriptor(task, directory);
+		if (base)
+			add_file_path(scratch, base_string, base, task->fs);
+		else
+			source = PALISADE_PATH_TEXT;
+	}
+	add_user_text(scratch, typed_string, text);
+	return source;
+}
+
 /*
  * A file that is known by what was typed alone: the text, and the directory that it is relative to where that is not
  * the working directory. User space puts the two together.
@@ -237,19 +257,16 @@ static __always_inline struct file *file_of_descriptor(struct task_struct *task,
 static __always_inline void add_typed_path(
 	struct scratch *scratch, struct task_struct *task, __s32 directory, const char *text)
 {
-	struct file *base = NULL;
-	char first = 0;
+	scratch->event.path_source =
+		add_typed_name(scratch, task, directory, text, PALISADE_STRING_BASE, PALISADE_STRING_TYPED_PATH);
+}
 
-	COUNTED(bpf_probe_read_user(&first, sizeof(first), text));
-	scratch->event.path_source = PALISADE_PATH_BASE_AND_TEXT;
-	if (first != '/' && directory != AT_FDCWD) {
-		base = file_of_descriptor(task, directory);
-		if (base)
-			add_file_path(scratch, PALISADE_STRING_BASE, base, task->fs);
-		else
-			scratch->event.path_source = PALISADE_PATH_TEXT;
-	}
-	add_user_text(scratch, PALISADE_STRING_TYPED_PATH, text);
+/* The same for the new name of a rename. */
+static __always_inline void add_new_typed_path(
+	struct scratch *scratch, struct task_struct *task, __s32 directory, const char *text)
+{
+	scratch->event.second_source = add_typed_name(
+		scratch, task, directory, text, PALISADE_STRING_NEW_BASE, PALISADE_STRING_NEW_TYPED_PATH);
 }
 
 #endif

@@ -10,14 +10,26 @@
 #define NR_OPEN 2
 #define NR_CONNECT 42
 #define NR_EXECVE 59
+#define NR_RENAME 82
+#define NR_RMDIR 84
 #define NR_CREAT 85
+#define NR_UNLINK 87
 #define NR_OPENAT 257
+#define NR_UNLINKAT 263
+#define NR_RENAMEAT 264
+#define NR_RENAMEAT2 316
 #define NR_EXECVEAT 322
 #define NR_OPENAT2 437
 #define NR32_OPEN 5
 #define NR32_CREAT 8
+#define NR32_UNLINK 10
 #define NR32_EXECVE 11
+#define NR32_RENAME 38
+#define NR32_RMDIR 40
 #define NR32_OPENAT 295
+#define NR32_UNLINKAT 301
+#define NR32_RENAMEAT 302
+#define NR32_RENAMEAT2 353
 #define NR32_EXECVEAT 358
 #define NR32_CONNECT 362
 #define NR32_OPENAT2 437
@@ -93,6 +105,18 @@ __noinline int twin_of_compat(__u64 number)
 		return NR_OPENAT2;
 	case NR32_CONNECT:
 		return NR_CONNECT;
+	case NR32_UNLINK:
+		return NR_UNLINK;
+	case NR32_UNLINKAT:
+		return NR_UNLINKAT;
+	case NR32_RMDIR:
+		return NR_RMDIR;
+	case NR32_RENAME:
+		return NR_RENAME;
+	case NR32_RENAMEAT:
+		return NR_RENAMEAT;
+	case NR32_RENAMEAT2:
+		return NR_RENAMEAT2;
 	default:
 		return -1;
 	}
