@@ -32,6 +32,9 @@ const texts = [
   'nodeId',
   'origin',
   'enforcement',
+  'eventOperation',
+  'oldPath',
+  'newPath',
 ] as const satisfies readonly (keyof Alert)[];
 const numbers = ['hostPpid', 'hostPid', 'ppid', 'pid', 'uid'] as const satisfies readonly (keyof Alert)[];
 

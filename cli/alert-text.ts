@@ -51,8 +51,21 @@ function target(alert: ShownAlert): string {
 
 function act(alert: ShownAlert): string {
   if (alert.operation === 'Process') return `${field(alert.parentProcessName)} ran ${field(alert.resource)}`;
-  if (alert.operation === 'File') return `${field(alert.processName)} opened ${field(alert.resource)}`;
+  if (alert.operation === 'File') return `${field(alert.processName)} ${fileAct(alert)}`;
   return `${field(alert.processName)} ${field(alert.operation)} ${field(alert.resource)}`;
+}
+
+function fileAct(alert: ShownAlert): string {
+  switch (alert.eventOperation) {
+    case 'unlink':
+      return `removed ${field(alert.resource)}`;
+    case 'rmdir':
+      return `removed the directory ${field(alert.resource)}`;
+    case 'rename':
+      return `renamed ${field(alert.oldPath)} to ${field(alert.newPath)}`;
+    default:
+      return `opened ${field(alert.resource)}`;
+  }
 }
 
 function decision(alert: ShownAlert): string {

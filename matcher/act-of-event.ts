@@ -1,7 +1,7 @@
 import type { Act, ActResource } from '../policy/act.ts';
 import type { FileObject, ProcessContext, RawEvent, RawEventBatch } from '../schemas/generated.ts';
 import { cleanPath } from './clean-path.ts';
-import { openFlags } from './linux-names.ts';
+import { errno, openFlags, renameFlags } from './linux-names.ts';
 
 /** An event as rules see it, with what its alert will need of the batch. */
 export interface JudgedEvent {
@@ -24,8 +24,8 @@ export function stringOf(batch: RawEventBatch, index: number): Uint8Array {
 }
 
 /**
- * What rules can say something about: an exec that ran or was tried, an open for reading or writing. `undefined` for
- * every other event, and where the batch doesn't say what it was done to.
+ * What rules can say something about: an exec that ran or was tried, an open for reading or writing, a name removed or
+ * changed. `undefined` for every other event, and where the batch doesn't say what it was done to.
  */
 export function actOfEvent(batch: RawEventBatch, event: RawEvent): JudgedEvent | undefined {
   const process = batch.processes[event.process];
@@ -35,14 +35,16 @@ export function actOfEvent(batch: RawEventBatch, event: RawEvent): JudgedEvent |
       return execAct(batch, event, process);
     case 'open':
       return openAct(batch, event, process);
+    case 'unlink':
+    case 'rmdir':
+      return removeAct(batch, event, process);
+    case 'rename':
+      return renameAct(batch, event, process);
     case 'unknown':
     case 'existing':
     case 'fork':
     case 'exit':
     case 'connect':
-    case 'unlink':
-    case 'rmdir':
-    case 'rename':
     case 'socket':
     case 'bind':
     case 'listen':
@@ -93,17 +95,59 @@ function openAct(batch: RawEventBatch, event: RawEvent, process: ProcessContext)
   const file = batch.files[event.file];
   // O_PATH names a file and opens nothing.
   if (file === undefined || (event.flags & openFlags.path) !== 0) return undefined;
-  const act: Act = {
+  const resources = [resourceOf(batch, file, stringOf(batch, process.cwd))];
+  const act = fileAct(batch, process, { resources, write: opensForWriting(event.flags) });
+  return { act, event, process, files: [file], programArguments: [] };
+}
+
+function removeAct(batch: RawEventBatch, event: RawEvent, process: ProcessContext): JudgedEvent | undefined {
+  const file = batch.files[event.file];
+  if (file === undefined) return undefined;
+  const resource = resourceOf(batch, file, stringOf(batch, process.cwd));
+  const isDirectory = removesDirectory(event) ?? resource.isDirectory;
+  const act = fileAct(batch, process, { resources: [{ ...resource, isDirectory }], write: true });
+  return { act, event, process, files: [file], programArguments: [] };
+}
+
+/** Whether what stood under the name was a directory, as far as call and answer tell. */
+function removesDirectory({ operation, returnValue }: RawEvent): boolean | undefined {
+  if (operation === 'rmdir') return returnValue !== -errno.ENOTDIR;
+  if (returnValue === -errno.EISDIR) return true;
+  return returnValue >= 0 ? false : undefined;
+}
+
+/** An act on both names: what is done to either is done by it. */
+function renameAct(batch: RawEventBatch, event: RawEvent, process: ProcessContext): JudgedEvent | undefined {
+  // One of them may not be known: what could not be read by the end of the call.
+  const files = [batch.files[event.file], batch.files[event.newFile]].filter((file) => file !== undefined);
+  if (files.length === 0) return undefined;
+  // Where nothing may be replaced, and the call went well, nothing stood there: what does not exist is its maker's.
+  const isNew = (event.flags & renameFlags.noReplace) !== 0 && event.returnValue >= 0;
+  const cwd = stringOf(batch, process.cwd);
+  const resources = files.map((file): ActResource => {
+    const resource = resourceOf(batch, file, cwd);
+    return isNew && file === batch.files[event.newFile] ? { ...resource, ownerUid: undefined } : resource;
+  });
+  const act = fileAct(batch, process, { resources, write: true });
+  return { act, event, process, files, programArguments: [] };
+}
+
+/** An act of the process on files. */
+function fileAct(
+  batch: RawEventBatch,
+  process: ProcessContext,
+  { resources, write }: Pick<Act, 'resources' | 'write'>,
+): Act {
+  return {
     dimension: 'file',
-    resources: [resourceOf(batch, file, stringOf(batch, process.cwd))],
+    resources,
     source: stringOf(batch, process.executable),
-    write: opensForWriting(event.flags),
+    write,
     fsuid: process.fsuid,
     hasTerminal: process.tty >= 0,
     arguments: [],
     argumentsTruncated: false,
   };
-  return { act, event, process, files: [file], programArguments: [] };
 }
 
 /** For writing, appending or truncation, or creating: whether O_CREAT found the file there is not known afterwards. */

@@ -3,7 +3,7 @@ import type { Alert, Ancestry, CommandLine, EnrichedEventBatch } from '../schema
 import { stringOf, type JudgedEvent } from './act-of-event.ts';
 import { alertId } from './alert-id.ts';
 import { AlertText, joinWithSpaces } from './alert-text.ts';
-import { openFlagsText, resultText, syscallName } from './linux-names.ts';
+import { nameFlagsText, openFlagsText, resultText, syscallName } from './linux-names.ts';
 import type { Outcome } from './outcome.ts';
 import type { JudgedTarget } from './target.ts';
 
@@ -99,7 +99,8 @@ export function alertOf(facts: AlertFacts): Alert {
     ancestryComplete: ancestry.complete,
     pathSource: file?.pathSource ?? 'unknown',
     pathTruncated: file?.pathTruncated ?? false,
-    otherPath: '',
+    oldPath: text.of('oldPath', renamedPath(facts, event.file)),
+    newPath: text.of('newPath', renamedPath(facts, event.newFile)),
     matchedPath: matchedPathOf(verdict, judged, text),
     decidedBy: verdict.decidedBy === 'posture' ? 'posture' : 'rule',
     enforcement: outcome.enforcement,
@@ -148,10 +149,21 @@ function subjectOf({ batch, judged, verdict }: AlertFacts, text: AlertText): Sub
   };
 }
 
+/** One of the names of a rename; empty where it is not known, or the event is none. */
+function renamedPath({ batch, judged }: AlertFacts, file: number): Uint8Array {
+  const place =
+    judged.event.operation === 'rename' ? judged.files.findIndex((one) => one === batch.raw.files[file]) : -1;
+  return judged.act.resources[place]?.path ?? new Uint8Array(0);
+}
+
 /** KubeArmor's Data: `syscall=SYS_OPENAT fd=-100 flags=O_RDONLY|O_CLOEXEC`. */
 function dataOf({ act, event }: JudgedEvent): string {
   const name = syscallName(event.operation, event.syscall);
   if (act.dimension === 'process') return `syscall=${name}`;
+  if (event.operation !== 'open') {
+    const flags = nameFlagsText(name, event.flags);
+    return `syscall=${name}${flags === undefined ? '' : ` flags=${flags}`}`;
+  }
   const directory = name.startsWith('SYS_OPENAT') ? ` fd=${event.fileDescriptor}` : '';
   return `syscall=${name}${directory} flags=${openFlagsText(event.flags, event.syscall)}`;
 }

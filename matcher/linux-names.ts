@@ -1,7 +1,18 @@
-/** Numbers of system calls that these operations come from: x86-64, i386 (tables of the kernel, v6.1) and arm64. */
+/** Numbers of system calls that these operations come from: x86-64, i386 (tables of the kernel, v6.1) and arm64. i386's 38 is arm64's renameat. */
 const syscallNames: Readonly<Record<string, Readonly<Record<number, string>>>> = {
   exec: { 59: 'EXECVE', 322: 'EXECVEAT', 11: 'EXECVE', 358: 'EXECVEAT', 221: 'EXECVE', 281: 'EXECVEAT' },
   open: { 2: 'OPEN', 257: 'OPENAT', 437: 'OPENAT2', 85: 'CREAT', 5: 'OPEN', 295: 'OPENAT', 8: 'CREAT', 56: 'OPENAT' },
+  unlink: { 87: 'UNLINK', 263: 'UNLINKAT', 10: 'UNLINK', 301: 'UNLINKAT', 35: 'UNLINKAT' },
+  rmdir: { 84: 'RMDIR', 263: 'UNLINKAT', 40: 'RMDIR', 301: 'UNLINKAT', 35: 'UNLINKAT' },
+  rename: {
+    82: 'RENAME',
+    264: 'RENAMEAT',
+    316: 'RENAMEAT2',
+    302: 'RENAMEAT',
+    353: 'RENAMEAT2',
+    38: 'RENAMEAT',
+    276: 'RENAMEAT2',
+  },
 };
 
 /** Only arm64 has openat under this number (include/uapi/asm-generic/unistd.h). */
@@ -21,6 +32,9 @@ export const openFlags = {
   append: 0o2000,
   path: 0o10000000,
 } as const;
+
+/** include/uapi/linux/fs.h. */
+export const renameFlags = { noReplace: 1, exchange: 2 } as const;
 
 type FlagNames = readonly (readonly [number, string])[];
 
@@ -54,23 +68,43 @@ const flagsOfArm64 = flagNames({ direct: 0o200000, largeFile: 0o400000, director
 /** `O_RDONLY|O_CLOEXEC`; bits without a name in hexadecimal at the end. */
 export function openFlagsText(flags: number, syscall: number): string {
   const access = ['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_ACCMODE'][flags & openFlags.accessMode] ?? '';
-  const names = [access];
-  let rest = flags & ~openFlags.accessMode;
-  for (const [bits, name] of syscall === openatOfArm64 ? flagsOfArm64 : flagsOfX86) {
+  const named = syscall === openatOfArm64 ? flagsOfArm64 : flagsOfX86;
+  return [access, ...namesOf(flags & ~openFlags.accessMode, named)].join('|');
+}
+
+/** include/uapi/linux/fcntl.h and fs.h. */
+const unlinkatFlags: FlagNames = [[0x200, 'AT_REMOVEDIR']];
+const renameat2Flags: FlagNames = [
+  [renameFlags.noReplace, 'RENAME_NOREPLACE'],
+  [renameFlags.exchange, 'RENAME_EXCHANGE'],
+  [4, 'RENAME_WHITEOUT'],
+];
+
+/** Flags of a call that removes or renames; `undefined`: the call has none. `0` where none is set. */
+export function nameFlagsText(name: string, flags: number): string | undefined {
+  const named = name === 'SYS_UNLINKAT' ? unlinkatFlags : name === 'SYS_RENAMEAT2' ? renameat2Flags : undefined;
+  if (named === undefined) return undefined;
+  return flags === 0 ? '0' : namesOf(flags, named).join('|');
+}
+
+function namesOf(flags: number, named: FlagNames): string[] {
+  const names: string[] = [];
+  let rest = flags;
+  for (const [bits, name] of named) {
     if ((rest & bits) !== bits) continue;
     names.push(name);
     rest &= ~bits;
   }
   if (rest !== 0) names.push(`0x${(rest >>> 0).toString(16)}`);
-  return names.join('|');
+  return names;
 }
 
-export const errno = { EPERM: 1, ENOENT: 2, EACCES: 13, EINPROGRESS: 115 } as const;
+export const errno = { EPERM: 1, ENOENT: 2, EACCES: 13, ENOTDIR: 20, EISDIR: 21, EINPROGRESS: 115 } as const;
 
 /** The kernel's own codes for a call that it restarts (include/linux/errno.h): no answer, the call comes again. */
 export const firstRestartCode = 512;
 
-/** As glibc's strerror has them; the usual answers of execve and open. */
+/** As glibc's strerror has them; the usual answers of calls on files. */
 const errnoTexts: Readonly<Record<number, string>> = {
   1: 'Operation not permitted',
   2: 'No such file or directory',
@@ -97,7 +131,9 @@ const errnoTexts: Readonly<Record<number, string>> = {
   27: 'File too large',
   28: 'No space left on device',
   30: 'Read-only file system',
+  31: 'Too many links',
   36: 'File name too long',
+  39: 'Directory not empty',
   40: 'Too many levels of symbolic links',
   75: 'Value too large for defined data type',
   80: 'Accessing a corrupted shared library',

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { alertText, paletteFor } from '../../cli/alert-text.ts';
 import { kubeArmorAlert, kubeArmorJsonLine } from '../../cli/kubearmor-json.ts';
+import type { Alert } from '../../schemas/generated.ts';
 import { sampleAlert } from '../support/alert.ts';
 
 const plain = paletteFor(false, {});
@@ -14,6 +15,26 @@ test('an alert is two lines that say who did what where, and which rule of which
   );
   t.is(second.trim(), 'policy block-ls-from-dash (ls-from-dash.yaml:15); Passed, not enforced  “ls was run by dash”');
   t.is(rest, '');
+});
+
+test('a file act is told by what was done to the file', (t) => {
+  const act = (eventOperation: Alert['eventOperation']): string => {
+    const names = { resource: '/srv/a', oldPath: '/tmp/x', newPath: '/srv/a', processName: '/usr/bin/mv' };
+    const [first = ''] = alertText(sampleAlert({ operation: 'File', eventOperation, ...names }), plain).split('\n');
+    return first.slice(first.indexOf('/usr/bin/mv'));
+  };
+  t.is(act('open'), '/usr/bin/mv opened /srv/a');
+  t.is(act('unlink'), '/usr/bin/mv removed /srv/a');
+  t.is(act('rmdir'), '/usr/bin/mv removed the directory /srv/a');
+  t.is(act('rename'), '/usr/bin/mv renamed /tmp/x to /srv/a');
+});
+
+test('hostile names of a rename forge nothing either', (t) => {
+  const renamed = sampleAlert({ operation: 'File', eventOperation: 'rename', oldPath: hostile, newPath: hostile });
+  const text = alertText(renamed, plain);
+  t.is(text.split('\n').length, 3);
+
+  t.notRegex(text, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/u);
 });
 
 test('an alert of a recording says so', (t) => {

@@ -33,6 +33,25 @@ test('system calls of three architectures have their names', (t) => {
   );
 });
 
+test('calls that remove and rename have their names, on x86-64, i386 and arm64', (t) => {
+  const names = (operation: string, numbers: readonly number[]): string[] =>
+    numbers.map((number) => syscallName(operation, number));
+  t.deepEqual(
+    names('unlink', [87, 263, 10, 301, 35, -1]),
+    ['UNLINK', 'UNLINKAT', 'UNLINK', 'UNLINKAT', 'UNLINKAT', 'UNLINK'].map((name) => `SYS_${name}`),
+  );
+  t.deepEqual(
+    names('rmdir', [84, 263, 40, 301, 35, -1]),
+    ['RMDIR', 'UNLINKAT', 'RMDIR', 'UNLINKAT', 'UNLINKAT', 'RMDIR'].map((name) => `SYS_${name}`),
+  );
+  t.deepEqual(
+    names('rename', [82, 264, 316, 302, 353, 38, 276, -1]),
+    ['RENAME', 'RENAMEAT', 'RENAMEAT2', 'RENAMEAT', 'RENAMEAT2', 'RENAMEAT', 'RENAMEAT2', 'RENAME'].map(
+      (name) => `SYS_${name}`,
+    ),
+  );
+});
+
 test('a result is the text of its errno, and its number where there is none', (t) => {
   t.deepEqual([0, 7, -13, -1, -9999].map(resultText), [
     'Passed',

@@ -41,6 +41,16 @@ export interface OpenOptions extends ActOptions {
   readonly file?: Partial<Omit<FileObject, 'path'>>;
 }
 
+/** Of a call that removes or renames. */
+export interface NameOptions extends ActOptions {
+  /** Default: unlink, rmdir or rename itself. */
+  readonly syscall?: number;
+  readonly flags?: number;
+  readonly file?: Partial<Omit<FileObject, 'path'>>;
+  /** rename: what the new name stood for. */
+  readonly newFile?: Partial<Omit<FileObject, 'path'>>;
+}
+
 export interface ExecOptions extends ActOptions {
   readonly arguments?: readonly Bytes[];
   readonly argumentsTruncated?: boolean;
@@ -209,6 +219,25 @@ export class TestNode {
     );
   }
 
+  /** By a name in a known directory; what stood under it is not known unless `file` says so. */
+  remove(process: TestProcess, operation: 'unlink' | 'rmdir', path: Bytes, options: NameOptions = {}): void {
+    this.#act(operation, process, options, {
+      file: this.#rows.file(path, { ...unknownInode, ...options.file }),
+      syscall: options.syscall ?? (operation === 'unlink' ? 87 : 84),
+      flags: options.flags ?? 0,
+    });
+  }
+
+  /** As `remove`, of both names. */
+  rename(process: TestProcess, from: Bytes, to: Bytes, options: NameOptions = {}): void {
+    this.#act('rename', process, options, {
+      file: this.#rows.file(from, { ...unknownInode, ...options.file }),
+      newFile: this.#rows.file(to, { ...unknownInode, ...options.newFile }),
+      syscall: options.syscall ?? 82,
+      flags: options.flags ?? 0,
+    });
+  }
+
   connect(process: TestProcess, address: SocketAddress, options: ActOptions = {}): void {
     this.#act('connect', process, options, { address: this.#rows.address(address), syscall: 42, fileDescriptor: 4 });
   }
@@ -324,6 +353,17 @@ export class TestNode {
     });
   }
 }
+
+/** A file of which only the name is known. */
+const unknownInode: Partial<FileObject> = {
+  pathSource: 'directoryAndName',
+  device: 0,
+  inode: 0n,
+  inodeType: 'unknown',
+  inodeMode: 0,
+  ownerUid: -1,
+  ownerGid: -1,
+};
 
 /** The arrays of one batch, each distinct value once. */
 interface Rows {
