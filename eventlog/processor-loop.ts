@@ -10,7 +10,11 @@ import { TableTracker } from './table-tracker.ts';
 export async function runProcessor(stage: ProcessorStage, context: StageContext): Promise<void> {
   const { log, signal, drain } = context;
   const options = { group: stage.name, topics: stage.inputs, tables: stage.tables, signal, drain };
-  await log.consume(options, (partition) => new ProcessorLoop(stage, context, partition).run());
+  // Begun anew where the log could not be read for now: each loop starts from what was committed.
+  await retry(
+    () => log.consume(options, (partition) => new ProcessorLoop(stage, context, partition).run()),
+    untilItSucceeds(context, 'reading the log'),
+  );
 }
 
 class ProcessorLoop {
@@ -49,7 +53,9 @@ class ProcessorLoop {
     // A table's position moves on past a change that nobody can read.
     if (this.#tables.isTable(record.topic)) {
       this.#tables.changed(record);
-      if (this.#isReadable(record)) this.#processor.update(record);
+      // One that a predecessor came to is a dead letter already: the replay at a start makes no second one.
+      const isReplayed = record.offset < (this.#partition.tablePositions[record.topic] ?? 0);
+      if (isReplayed ? unreadable(record) === undefined : this.#isReadable(record)) this.#processor.update(record);
       return;
     }
     if (!this.#isReadable(record)) return;

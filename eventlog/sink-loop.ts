@@ -3,7 +3,7 @@ import { PalisadeError } from '../runtime/errors.ts';
 import { retry } from '../runtime/retry.ts';
 import { deadLetters, reportUnreadable, unreadable } from './dead-letter.ts';
 import type { RecordError } from './errors.ts';
-import type { InputBatch, LogRecord, OffsetRange, StampedOutput } from './event-log.ts';
+import type { AssignedPartition, InputBatch, LogRecord, OffsetRange, StampedOutput } from './event-log.ts';
 import { untilItSucceeds, type StageContext } from './stage-context.ts';
 import type { SinkStage } from './stage.ts';
 import { createSingleObjectFormat, type WireFormat } from './wire-format.ts';
@@ -20,14 +20,16 @@ export async function runSink(stage: SinkStage, context: StageContext): Promise<
   const format = createSingleObjectFormat();
   const end = AbortSignal.any([signal, drain]);
   const options = { group: stage.name, topics: [stage.input], tables: [], signal, drain };
-  await log.consume(options, async (partition) => {
+  const run = async (partition: AssignedPartition): Promise<void> => {
     for await (const batch of partition.batches()) {
       const startedMs = performance.now();
       if (!(await writeBatch(stage, context, format, batch))) return;
       context.metrics.batchTook((performance.now() - startedMs) / 1000);
       if (batch.waiting === 0) await pause(startedMs + writeIntervalMs - performance.now(), end);
     }
-  });
+  };
+  // Begun anew where the log could not be read for now: each time from what was committed.
+  await retry(() => log.consume(options, run), untilItSucceeds(context, 'reading the log'));
 }
 
 /** Whether the batch is committed; not so where `context.signal` ended the write: it comes again, exactly as it was. */

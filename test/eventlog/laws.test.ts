@@ -1,20 +1,13 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { chain } from '../../eventlog/chain.ts';
-import type {
-  AssignedPartition,
-  ConsumeOptions,
-  EventLog,
-  InputBatch,
-  LogRecord,
-  OutputRecord,
-  StampedOutput,
-} from '../../eventlog/event-log.ts';
+import type { EventLog, InputBatch, LogRecord, OutputRecord, StampedOutput } from '../../eventlog/event-log.ts';
 import { MemoryEventLog } from '../../eventlog/memory.ts';
 import { runStages } from '../../eventlog/runner.ts';
 import type { ProcessorStage } from '../../eventlog/stage.ts';
 import { createSingleObjectFormat } from '../../eventlog/wire-format.ts';
 import type { TopicName } from '../../schemas/topics.ts';
+import { AroundLog, withBatches } from './around-log.ts';
 import { event, garbage, judge, policy, quietly, recordsOf, removedPolicy, tagger, textOf, textsOf } from './toy.ts';
 
 /** What happens to a flow, in order. */
@@ -44,7 +37,7 @@ const happenings = fc.array(happening, { maxLength: 30 });
 test('where batches are cut means nothing', async (t) => {
   await fc.assert(
     fc.asyncProperty(happenings, fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1 }), async (story, cuts) => {
-      t.deepEqual(await published(story, (log) => new RecutLog(log, cuts)), await published(story));
+      t.deepEqual(await published(story, (log) => recut(log, cuts)), await published(story));
     }),
     { numRuns: 60 },
   );
@@ -227,50 +220,12 @@ function interleave(nodes: readonly (readonly OutputRecord[])[], order: Iterator
 }
 
 /** A log that hands out other batches than the one below: split by `cuts`, over and over. */
-class RecutLog implements EventLog {
-  readonly #log: EventLog;
-  readonly #cuts: readonly number[];
-
-  constructor(log: EventLog, cuts: readonly number[]) {
-    this.#log = log;
-    this.#cuts = cuts;
-  }
-
-  append(records: readonly OutputRecord[]): Promise<void> {
-    return this.#log.append(records);
-  }
-
-  consume(options: ConsumeOptions, own: (partition: AssignedPartition) => Promise<void>): Promise<void> {
-    const cuts = this.#cuts;
-    return this.#log.consume(options, (partition) =>
-      own({
-        partition: partition.partition,
-        signal: partition.signal,
-        tablePositions: partition.tablePositions,
-        intended: partition.intended,
-        restore: (topic) => partition.restore(topic),
-        async *batches() {
-          let next = 0;
-          for await (const batch of partition.batches()) {
-            const size = (): number => cuts[next++ % cuts.length] ?? 1;
-            yield* split(batch, size);
-          }
-        },
-      }),
-    );
-  }
-
-  read(options: Parameters<EventLog['read']>[0]): ReturnType<EventLog['read']> {
-    return this.#log.read(options);
-  }
-
-  table(topic: TopicName): ReturnType<EventLog['table']> {
-    return this.#log.table(topic);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return Promise.resolve();
-  }
+function recut(log: EventLog, cuts: readonly number[]): EventLog {
+  return new AroundLog(log, (partition) => {
+    let next = 0;
+    const size = (): number => cuts[next++ % cuts.length] ?? 1;
+    return withBatches(partition, (batch) => split(batch, size));
+  });
 }
 
 function* split(batch: InputBatch, size: () => number): Generator<InputBatch> {

@@ -10,7 +10,8 @@ import { PalisadeError } from '../../runtime/errors.ts';
 import { createLogger } from '../../runtime/logger.ts';
 import { Metrics } from '../../runtime/metrics.ts';
 import { sumOf } from '../runtime/sum-of.ts';
-import { event, garbage, judge, policy, quietly, recordsOf, tagger, textOf, textsOf } from './toy.ts';
+import { AroundLog, withBatches } from './around-log.ts';
+import { event, garbage, garbagePolicy, judge, policy, quietly, recordsOf, tagger, textOf, textsOf } from './toy.ts';
 
 /** A sink that keeps what it was given, and first does what `before` says. */
 function keeping(
@@ -30,6 +31,16 @@ function keeping(
       return Promise.resolve();
     },
   };
+}
+
+/** A log in which a group finds room only the third time. */
+class FullAtFirst extends AroundLog {
+  #failures = 2;
+
+  override async consume(...parameters: Parameters<AroundLog['consume']>): Promise<void> {
+    if (this.#failures-- > 0) throw new EventLogError('EVENT_LOG_FAILED', 'disk full', { retriable: true });
+    await super.consume(...parameters);
+  }
 }
 
 test('events flow from source to sink while it runs', async (t) => {
@@ -171,13 +182,29 @@ test('events of a node that are lost with a record are a gap in its coverage', a
 
 test('a table change that cannot be decoded is passed over, and its position counts', async (t) => {
   await using log = new MemoryEventLog();
-  await log.append([policy('p', 'x'), { topic: 'policies', key: 'p', encodedValue: new Uint8Array([0xff]) }]);
+  await log.append([policy('p', 'x'), garbagePolicy('p')]);
   await log.append([event('a', 'y')]);
   await runStages([tagger], log, quietly(), AbortSignal.abort());
   const [record] = await recordsOf(log, ['workloads']);
   t.deepEqual(record?.tablePositions, { policies: 2 });
   t.deepEqual(await textsOf(log, ['workloads']), ['1 y [p=x]']);
   t.is((await recordsOf(log, ['dead-letters'])).length, 1);
+});
+
+test('a table change that cannot be decoded is one dead letter, however often its readers start', async (t) => {
+  await using log = new MemoryEventLog();
+  await log.append([garbagePolicy('p'), event('a', 'x')]);
+  for (let start = 0; start < 3; start++) await runStages([tagger], log, quietly(), AbortSignal.abort());
+  t.is((await recordsOf(log, ['dead-letters'])).length, 1);
+});
+
+test('a log that has no room at the start is tried again', async (t) => {
+  await using log = new MemoryEventLog();
+  await log.append([event('a', 'x')]);
+  const metrics = new Metrics();
+  await runStages([tagger], new FullAtFirst(log), quietly(metrics), AbortSignal.abort());
+  t.deepEqual(await textsOf(log, ['workloads']), ['1 x []']);
+  t.is(sumOf(metrics, 'palisade_errors_total', { stage: 'tagger', code: 'EVENT_LOG_FAILED' }), 2);
 });
 
 test('a sink is not given what cannot be decoded, and its range covers it', async (t) => {
@@ -239,29 +266,16 @@ test('a commit that fails for now is tried again and publishes once', async (t) 
   await using log = new MemoryEventLog();
   await log.append([event('a', 'x')]);
   let failures = 2;
-  const failing: typeof log.consume = (options, own) =>
-    log.consume(options, (partition) =>
-      own({
-        ...partition,
-        partition: partition.partition,
-        signal: partition.signal,
-        tablePositions: partition.tablePositions,
-        restore: (topic) => partition.restore(topic),
-        async *batches() {
-          for await (const batch of partition.batches()) {
-            yield {
-              ...batch,
-              commit: async (outputs) => {
-                if (failures-- > 0) throw new EventLogError('EVENT_LOG_FAILED', 'disk full', { retriable: true });
-                await batch.commit(outputs);
-              },
-            };
-          }
-        },
-      }),
-    );
-  const wrapped = Object.assign(Object.create(log) as MemoryEventLog, { consume: failing });
-  await runStages([tagger], wrapped, quietly(), AbortSignal.abort());
+  const failing = new AroundLog(log, (partition) =>
+    withBatches(partition, (batch) => ({
+      ...batch,
+      commit: async (outputs) => {
+        if (failures-- > 0) throw new EventLogError('EVENT_LOG_FAILED', 'disk full', { retriable: true });
+        await batch.commit(outputs);
+      },
+    })),
+  );
+  await runStages([tagger], failing, quietly(), AbortSignal.abort());
   t.deepEqual(await textsOf(log, ['workloads']), ['1 x []']);
   t.is(failures, -1);
 });

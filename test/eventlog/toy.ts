@@ -19,13 +19,18 @@ import type { TopicName } from '../../schemas/topics.ts';
  *                 policies (a table) ──┴── state: policy-status ─────────────────┘
  */
 
-export function event(node: string, text: string): OutputRecord {
-  return { topic: 'coverage', key: node, value: coverage(node, text) };
+export function event(node: string, text: string, number = 0): OutputRecord {
+  return { topic: 'coverage', key: node, value: { ...coverage(node, text), lastBatch: number } };
 }
 
 /** An event that nobody can decode. */
 export function garbage(node: string): OutputRecord {
   return { topic: 'coverage', key: node, encodedValue: new Uint8Array([0xff, 0xff, 0xff]) };
+}
+
+/** A change of the table that nobody can decode. */
+export function garbagePolicy(name: string): OutputRecord {
+  return { topic: 'policies', key: name, encodedValue: new Uint8Array([0xff]) };
 }
 
 export function policy(name: string, text: string): OutputRecord {
@@ -68,7 +73,10 @@ class PolicyTable {
   }
 }
 
-/** Numbers the events of each node and notes the policies that were in force. Its count is its state. */
+/**
+ * Numbers the events of each node and notes the policies that were in force. Its count is its state: an event that has a
+ * number (from 1) which the count has reached is a repeat and left out.
+ */
 export const tagger: ProcessorStage = {
   name: 'tagger',
   inputs: ['coverage'],
@@ -95,7 +103,9 @@ class Tagger implements Processor {
   process(record: LogRecord): readonly OutputRecord[] {
     if (record.topic !== 'coverage' || record.value === undefined) return [];
     const node = record.key;
-    const count = (this.#counts.get(node) ?? 0) + 1;
+    const before = this.#counts.get(node) ?? 0;
+    if (record.value.lastBatch > 0 && record.value.lastBatch <= before) return [];
+    const count = before + 1;
     this.#counts.set(node, count);
     const tagged = descriptor(`${count} ${record.value.bootId} [${this.#policies.digest()}]`);
     return [
