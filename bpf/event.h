@@ -99,7 +99,7 @@ enum palisade_string {
 	/* 4 or 16 bytes in network order; AF_UNIX: path, leading NUL if abstract. connect, accept: the peer's; bind,
 	 * listen: the socket's own */
 	PALISADE_STRING_ADDRESS = 14,
-	PALISADE_STRING_LOCAL_ADDRESS = 15, /* accept: of the socket's own end; family and protocol are the peer's */
+	PALISADE_STRING_LOCAL_ADDRESS = 15, /* accept, connect: of the socket's own end, always from the object */
 	PALISADE_STRING_COUNT = 16,	    /* as many as palisade_event.truncated has bits */
 };
 
@@ -164,7 +164,7 @@ struct palisade_event {
 			      */
 	__u8 address_source; /* enum palisade_address_source of PALISADE_STRING_ADDRESS */
 	__u8 padding;
-	__u16 local_port; /* accept: of PALISADE_STRING_LOCAL_ADDRESS */
+	__u16 local_port; /* accept, connect: of PALISADE_STRING_LOCAL_ADDRESS */
 	__u16 truncated;  /* bit n: string n is not whole */
 	__u16 lengths[PALISADE_STRING_COUNT];
 };

@@ -7,6 +7,7 @@
  *   lib/ring                           begin, count, number, submit
  *   lib/path, container, task          what, which container, who
  *   lib/filter, syscall                whether; arguments
+ *   lib/socket                         sockets and their addresses, for monitor/network
  *   lib/layout, runtime                which cgroups are containers, for monitor/cgroup
  *   monitor/                           one section an operation
  *
@@ -48,13 +49,19 @@ struct {
 			[NR_RENAME] = (void *)&call_rename,
 			[NR_RENAMEAT] = (void *)&call_rename,
 			[NR_RENAMEAT2] = (void *)&call_rename,
+			[NR_SOCKET] = (void *)&call_socket,
 			[NR_CONNECT] = (void *)&call_connect,
+			[NR_ACCEPT] = (void *)&call_accept,
+			[NR_ACCEPT4] = (void *)&call_accept,
+			[NR_BIND] = (void *)&call_bind,
+			[NR_LISTEN] = (void *)&call_listen,
 			[NR_EXECVE] = (void *)&call_exec,
 			[NR_EXECVEAT] = (void *)&call_exec,
 		},
 };
 
-/* The same for calls made the 32-bit way. socketcall(2), the older way to connect, is not among them. */
+/* The same for calls made the 32-bit way. socketcall(2), the older way to all that is done to sockets, is not among
+ * them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, SYSCALLS_MAX);
@@ -73,7 +80,11 @@ struct {
 			[NR32_RENAME] = (void *)&call_rename,
 			[NR32_RENAMEAT] = (void *)&call_rename,
 			[NR32_RENAMEAT2] = (void *)&call_rename,
+			[NR32_SOCKET] = (void *)&call_socket,
+			[NR32_BIND] = (void *)&call_bind,
 			[NR32_CONNECT] = (void *)&call_connect,
+			[NR32_LISTEN] = (void *)&call_listen,
+			[NR32_ACCEPT4] = (void *)&call_accept,
 			[NR32_EXECVE] = (void *)&call_exec,
 			[NR32_EXECVEAT] = (void *)&call_exec,
 		},

@@ -267,7 +267,8 @@ export class EventDecoder {
       const truncated = this.#isTruncated(position, eventString.path);
       return this.#fileObject(this.#string(eventString.path), source, truncated, position + at.fileInode);
     }
-    const followsName = operation === eventOperation.open || operation === eventOperation.exec;
+    const followsName =
+      operation === eventOperation.open || operation === eventOperation.exec || operation === eventOperation.connect;
     return this.#typedFile(position, oldName, source, followsName);
   }
 
@@ -346,11 +347,11 @@ export class EventDecoder {
     return file >= 0 && this.#key[0] === typed ? -1 : typed;
   }
 
-  /** Number of an address, of which `port` and `string` say where its parts are. */
+  /** Number of an address, of which `port` and `string` say where its parts are; -1: the event has none. */
   #address(position: number, portOffset: number, string: number): number {
     const view = this.#view;
+    if (view.getUint8(position + at.addressSource) === eventAddressSource.unknown) return -1;
     const family = view.getUint16(position + at.addressFamily, true);
-    if (family === 0) return -1;
     const socketType = view.getUint16(position + at.socketType, true);
     const protocol = view.getUint16(position + at.protocol, true);
     const port = view.getUint16(position + portOffset, true);

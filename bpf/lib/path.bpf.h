@@ -204,15 +204,18 @@ static __always_inline void add_kernel_text(struct scratch *scratch, enum palisa
 	end_string(scratch, string, bytes - 1);
 }
 
-static __always_inline void describe_inode(struct palisade_inode *to, struct file *file)
+static __always_inline void copy_inode(struct palisade_inode *to, struct inode *inode)
 {
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-
 	to->inode = BPF_CORE_READ(inode, i_ino);
 	to->device = BPF_CORE_READ(inode, i_sb, s_dev);
 	to->mode = BPF_CORE_READ(inode, i_mode);
 	to->owner_uid = BPF_CORE_READ(inode, i_uid.val);
 	to->owner_gid = BPF_CORE_READ(inode, i_gid.val);
+}
+
+static __always_inline void describe_inode(struct palisade_inode *to, struct file *file)
+{
+	copy_inode(to, BPF_CORE_READ(file, f_inode));
 }
 
 /* The file behind one of the current task's descriptors, or NULL. */

@@ -8,7 +8,11 @@
 
 /* Numbers of arch/x86/entry/syscalls/syscall_{64,32}.tbl. */
 #define NR_OPEN 2
+#define NR_SOCKET 41
 #define NR_CONNECT 42
+#define NR_ACCEPT 43
+#define NR_BIND 49
+#define NR_LISTEN 50
 #define NR_EXECVE 59
 #define NR_RENAME 82
 #define NR_RMDIR 84
@@ -17,6 +21,7 @@
 #define NR_OPENAT 257
 #define NR_UNLINKAT 263
 #define NR_RENAMEAT 264
+#define NR_ACCEPT4 288
 #define NR_RENAMEAT2 316
 #define NR_EXECVEAT 322
 #define NR_OPENAT2 437
@@ -31,7 +36,11 @@
 #define NR32_RENAMEAT 302
 #define NR32_RENAMEAT2 353
 #define NR32_EXECVEAT 358
+#define NR32_SOCKET 359
+#define NR32_BIND 361
 #define NR32_CONNECT 362
+#define NR32_LISTEN 363
+#define NR32_ACCEPT4 364
 #define NR32_OPENAT2 437
 /* Calls by number in one table. x32's begin at 0x40000000 and are in none: Debian's kernel has them off by default. */
 #define SYSCALLS_MAX 512
@@ -103,8 +112,16 @@ __noinline int twin_of_compat(__u64 number)
 		return NR_OPENAT;
 	case NR32_OPENAT2:
 		return NR_OPENAT2;
+	case NR32_SOCKET:
+		return NR_SOCKET;
+	case NR32_BIND:
+		return NR_BIND;
 	case NR32_CONNECT:
 		return NR_CONNECT;
+	case NR32_LISTEN:
+		return NR_LISTEN;
+	case NR32_ACCEPT4:
+		return NR_ACCEPT4;
 	case NR32_UNLINK:
 		return NR_UNLINK;
 	case NR32_UNLINKAT:

@@ -117,7 +117,7 @@ export function decodeSlowly(event: Uint8Array): PlainEvent {
     }
     const cut = isTruncated(names.typed) || (isTruncated(baseName) && !typed.startsWith(slash)) || !rooted;
     const isName = /^\/*(?!\.{1,2}\/*$)[^/]+\/*$/su.test(typed) && !isTruncated(names.typed);
-    const known = isName && operation !== 'open' && operation !== 'exec' ? 4 : source;
+    const known = isName && !['open', 'exec', 'connect'].includes(operation) ? 4 : source;
     return inode(place, (rooted ? slash : '') + kept.join(slash), known, cut);
   };
   const source = bytes[at.pathSource] ?? 0;
@@ -132,13 +132,14 @@ export function decodeSlowly(event: Uint8Array): PlainEvent {
       : undefined;
   const unlessOf = (of: PlainFile | undefined, typed: string): string | undefined =>
     typed === '' || typed === of?.path ? undefined : typed;
-  const address = (of: 'address' | 'localAddress', port: number, addressSource: number): PlainAddress => ({
+  const addressSource = bytes[at.addressSource] ?? 0;
+  const address = (of: 'address' | 'localAddress', port: number, from: number): PlainAddress => ({
     family: u16(at.addressFamily),
     socketType: u16(at.socketType),
     protocol: u16(at.protocol),
     address: string(of),
     port: u16(port),
-    source: symbolsOfAddressSource[addressSource] ?? 'unknown',
+    source: symbolsOfAddressSource[from] ?? 'unknown',
   });
 
   const raw = string('arguments');
@@ -185,8 +186,9 @@ export function decodeSlowly(event: Uint8Array): PlainEvent {
     newFile,
     newTypedPath: operation === 'rename' ? unlessOf(newFile, string('newTypedPath')) : undefined,
     fileDescriptor: i32(at.fileDescriptor),
-    address: u16(at.addressFamily) === 0 ? undefined : address('address', at.port, bytes[at.addressSource] ?? 0),
-    localAddress: string('localAddress') === '' ? undefined : address('localAddress', at.localPort, 1),
+    address: addressSource === 0 ? undefined : address('address', at.port, addressSource),
+    localAddress:
+      addressSource === 0 || string('localAddress') === '' ? undefined : address('localAddress', at.localPort, 1),
     exec:
       operation !== 'exec'
         ? undefined

@@ -15,10 +15,10 @@ async function onlyConnect(t: ExecutionContext, args: readonly string[]): Promis
   const { events, stdout } = await openCapture(t).run(testProgram('connect'), args);
   t.deepEqual(
     events.map(({ operation }) => operation),
-    ['exec', 'connect', 'exit'],
+    ['exec', 'socket', 'connect', 'exit'],
     'and nothing else came',
   );
-  const event = events[1];
+  const event = events[2];
   if (event === undefined) throw new Error('no event');
   t.is(event.returnValue, BigInt(stdout));
   t.is(event.syscall, 42n);
