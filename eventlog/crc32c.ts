@@ -19,12 +19,17 @@ function makeTables(): Int32Array {
   return tables;
 }
 
-/** A function from bytes to their CRC-32C, an unsigned number. Making it takes 8 KB and some microseconds. */
-export function createCrc32c(): (bytes: Uint8Array) => number {
+/**
+ * From bytes to their CRC-32C, an unsigned number. With `before`, that of bytes that stand ahead of them: of all of them as one.
+ */
+export type Crc32c = (bytes: Uint8Array, before?: number) => number;
+
+/** Making it takes 8 KB and some microseconds. */
+export function createCrc32c(): Crc32c {
   const table = makeTables();
   const at = (slice: number, byte: number): number => table[(slice << 8) | byte] ?? 0;
-  return (bytes) => {
-    let crc = -1;
+  return (bytes, before = 0) => {
+    let crc = ~before;
     let position = 0;
     for (const end = bytes.length - 7; position < end; position += 8) {
       const byte = (place: number): number => bytes[position + place] ?? 0;

@@ -11,24 +11,19 @@ export function decodeRecord(stored: StoredRecord, format: WireFormat): LogRecor
   const { topic, offset, key, timestampMs, tablePositions } = stored;
   const place = { topic, partition: 0, offset };
   let value: LogRecord['value'];
-  let decoded = stored.value === undefined;
+  let decoded = stored.value === undefined && stored.damage === undefined;
   const record = {
     ...place,
     key,
     timestampMs,
     tablePositions,
     get value() {
-      if (!decoded && stored.value !== undefined) {
-        if (!stored.intact) {
-          throw new RecordError('the stored bytes do not match their checksum: the disk or the file was damaged', {
-            ...place,
-            bytes: stored.value,
-            bytePosition: undefined,
-          });
-        }
-        value = format.decode(topic, stored.value, place);
-        decoded = true;
-      }
+      if (decoded) return value;
+      const bytes = stored.value ?? new Uint8Array();
+      if (stored.damage !== undefined)
+        throw new RecordError(stored.damage, { ...place, bytes, bytePosition: undefined });
+      value = format.decode(topic, bytes, place);
+      decoded = true;
       return value;
     },
   };

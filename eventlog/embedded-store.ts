@@ -1,4 +1,5 @@
-import { extname } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, extname } from 'node:path';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import type Database from 'better-sqlite3';
 import type { TopicName } from '../schemas/topics.ts';
@@ -7,13 +8,15 @@ import { EventLogError } from './errors.ts';
 import type { WriterOptions } from './embedded-writer.ts';
 import type { Fetched, GroupState, LogStore, ReadableStore, WriteRequest } from './log-store.ts';
 import { Ownership } from './ownership.ts';
-import { openForReading } from './sqlite-layout.ts';
+import { databasePath, openForReading } from './sqlite-layout.ts';
 import { SqliteReader } from './sqlite-reader.ts';
 import { WriteClient } from './write-client.ts';
-import type { WriterCommand, WriterNotice } from './write-protocol.ts';
+import { unpackFailure, type WriterCommand, type WriterNotice } from './write-protocol.ts';
 
 /** The owner's store: a writer in a thread of its own, and a read-only connection here. */
 export class EmbeddedStore implements LogStore {
+  /** What a person should know of how the log was found. */
+  readonly notices: readonly string[];
   readonly #ownership: Ownership;
   readonly #worker: Worker;
   readonly #client: WriteClient;
@@ -21,14 +24,18 @@ export class EmbeddedStore implements LogStore {
   readonly #reader: SqliteReader;
   readonly #changes = new ChangeNotice();
   readonly #ended: Promise<void>;
+  #isClosing = false;
+  /** Why the log could not be closed as it should be. */
+  #closingFailure: EventLogError | undefined;
 
   /** Takes the directory, starts the writer, and waits until it has opened the log. */
   static async open(options: WriterOptions): Promise<EmbeddedStore> {
     const ownership = await Ownership.take(options.directory);
     let worker: Worker | undefined;
     try {
+      const notices = ownership.followsKilled ? missingWal(options.directory) : [];
       worker = await startWriter(options);
-      return new EmbeddedStore(ownership, worker, openForReading(options.directory));
+      return new EmbeddedStore(ownership, worker, openForReading(options.directory), notices);
     } catch (error) {
       await worker?.terminate();
       ownership.release();
@@ -36,7 +43,8 @@ export class EmbeddedStore implements LogStore {
     }
   }
 
-  private constructor(ownership: Ownership, worker: Worker, database: Database.Database) {
+  private constructor(ownership: Ownership, worker: Worker, database: Database.Database, notices: readonly string[]) {
+    this.notices = notices;
     this.#ownership = ownership;
     this.#worker = worker;
     this.#database = database;
@@ -49,13 +57,17 @@ export class EmbeddedStore implements LogStore {
     });
     worker.on('message', (notice: WriterNotice) => {
       if (notice.kind === 'changed') this.#changes.notify(new Set(notice.topics));
+      else if (notice.kind === 'failed') this.#fail(unpackFailure(notice.failure));
     });
     worker.on('error', (cause: Error) => {
-      this.#client.fail(
-        new EventLogError('EVENT_LOG_FAILED', `the event log's writer failed: ${cause.message}`, { cause }),
-      );
+      this.#fail(new EventLogError('EVENT_LOG_FAILED', `the event log's writer failed: ${cause.message}`, { cause }));
     });
     worker.unref();
+  }
+
+  #fail(error: EventLogError): void {
+    if (this.#isClosing) this.#closingFailure = error;
+    else this.#client.fail(error);
   }
 
   /** A port through which another thread reaches the writer. */
@@ -93,15 +105,18 @@ export class EmbeddedStore implements LogStore {
     return this.#changes.wait(topics, signal);
   }
 
+  /** Throws where what was written may not be on the disk. */
   async close(): Promise<void> {
     this.#changes.wakeAll();
     await this.#client.close();
+    this.#isClosing = true;
     // A reading connection would keep the WAL from being folded into the file.
     this.#database.close();
     this.#worker.ref();
     this.#worker.postMessage({ kind: 'close' } satisfies WriterCommand);
     await this.#ended;
     this.#ownership.release();
+    if (this.#closingFailure !== undefined) throw this.#closingFailure;
   }
 }
 
@@ -161,6 +176,16 @@ export class ReadOnlyStore implements ReadableStore {
 
 const pollMs = 10;
 
+/** What is known of a log whose owner was killed when the file beside it is gone that such an owner always leaves. */
+function missingWal(directory: string): readonly string[] {
+  const path = databasePath(directory);
+  if (!existsSync(path) || existsSync(`${path}-wal`)) return [];
+  return [
+    `the event log ${path} was not closed at the end of the last run, and ${basename(path)}-wal, which held what that wrote last, ` +
+      'is not there: what was in it is lost',
+  ];
+}
+
 function startWriter(workerData: WriterOptions): Promise<Worker> {
   // Built or not, the writer lies beside this file with the same extension.
   const worker = new Worker(new URL(`./embedded-writer${extname(import.meta.url)}`, import.meta.url), { workerData });
@@ -169,7 +194,7 @@ function startWriter(workerData: WriterOptions): Promise<Worker> {
     worker.once('message', (notice: WriterNotice) => {
       worker.off('error', reject);
       if (notice.kind === 'ready') resolve(worker);
-      else if (notice.kind === 'refused') reject(new EventLogError('EVENT_LOG_FAILED', notice.message));
+      else if (notice.kind === 'failed') reject(unpackFailure(notice.failure));
     });
   });
 }

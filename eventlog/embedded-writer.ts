@@ -1,13 +1,21 @@
 import assert from 'node:assert';
 import { closeSync, fdatasync, fdatasyncSync, openSync } from 'node:fs';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import type { TopicName } from '../schemas/topics.ts';
-import { EventLogError } from './errors.ts';
+import type { EventLogError } from './errors.ts';
+import { readClocks } from './log-time.ts';
 import type { Retention } from './retention.ts';
 import { databasePath, openForWriting, type Durability } from './sqlite-layout.ts';
 import { SqliteWriter } from './sqlite-writer.ts';
-import type { PackedRequest, WriteOutcome, WriterCommand, WriterNotice } from './write-protocol.ts';
+import { storageError } from './storage-error.ts';
+import {
+  packFailure,
+  type PackedRequest,
+  type WriteOutcome,
+  type WriterCommand,
+  type WriterNotice,
+} from './write-protocol.ts';
 
 /** What the writer's thread is started with. */
 export interface WriterOptions {
@@ -22,6 +30,9 @@ const maxRequests = 256;
 const maxBytes = 8 << 20;
 /** From the first unsynced transaction to the fdatasync of the WAL, with durability `group`. */
 const syncEveryMs = 50;
+
+const writing = 'writing to the event log failed';
+const unsynced = 'what was written to the event log may not be on the disk';
 
 interface Waiting {
   readonly port: MessagePort;
@@ -85,18 +96,20 @@ class WriterLoop {
   }
 
   #write(batch: readonly Waiting[]): void {
-    let errors: readonly (Error | undefined)[];
+    let errors: readonly (EventLogError | undefined)[];
     try {
-      errors = this.#writer.write(batch.map(({ request }) => request));
+      errors = this.#writer
+        .write(batch.map(({ request }) => request))
+        .map((error) => (error === undefined ? undefined : this.#failure(error, writing)));
     } catch (error) {
-      const failure = error instanceof Error ? error : new Error(String(error));
+      const failure = this.#failure(error, writing);
       errors = batch.map(() => failure);
     }
     if (this.#options.durability === 'group') this.#sync(batch.some(({ request }) => request.durable));
     this.#answer(batch, errors);
   }
 
-  #answer(batch: readonly Waiting[], errors: readonly (Error | undefined)[]): void {
+  #answer(batch: readonly Waiting[], errors: readonly (EventLogError | undefined)[]): void {
     const outcomes = new Map<MessagePort, { ids: number[]; failed: WriteOutcome['failed'][number][] }>();
     const topics = new Set<TopicName>();
     for (const [place, { port, request }] of batch.entries()) {
@@ -107,7 +120,7 @@ class WriterLoop {
         outcome.ids.push(request.id);
         for (const { topic } of request.records) topics.add(topic);
       } else {
-        outcome.failed.push({ id: request.id, message: error.message, retriable: mayPass(error) });
+        outcome.failed.push({ id: request.id, failure: packFailure(error) });
       }
     }
     for (const [port, outcome] of outcomes) port.postMessage(outcome satisfies WriteOutcome);
@@ -118,12 +131,16 @@ class WriterLoop {
   #sync(now: boolean): void {
     this.#walDescriptor ??= openSync(`${databasePath(this.#options.directory)}-wal`, 'r');
     const descriptor = this.#walDescriptor;
-    if (now) fdatasyncSync(descriptor);
+    try {
+      if (now) fdatasyncSync(descriptor);
+    } catch (error) {
+      this.#end(this.#failure(error, unsynced));
+    }
     this.#syncTimer ??= setTimeout(() => {
       this.#syncTimer = undefined;
       fdatasync(descriptor, (error) => {
-        // What was acknowledged may not be on the disk: nothing here can repair that, so the log ends.
-        if (error !== null) throw error;
+        // What was acknowledged may not be on the disk: nothing here can repair that.
+        if (error !== null) this.#end(this.#failure(error, unsynced));
       });
     }, syncEveryMs);
   }
@@ -140,11 +157,23 @@ class WriterLoop {
 
   #tryTrim(): boolean {
     try {
-      return this.#writer.trim(this.#options.retention, Date.now());
+      return this.#writer.trim(this.#options.retention, readClocks());
     } catch (error) {
-      if (error instanceof Error && mayPass(error)) return false;
-      throw error;
+      const failure = this.#failure(error, 'trimming the event log failed');
+      if (!failure.retriable) this.#end(failure);
+      return false;
     }
+  }
+
+  #failure(error: unknown, doing: string): EventLogError {
+    return storageError(error, databasePath(this.#options.directory), doing);
+  }
+
+  /** The log can't go on: whoever waits for it, or comes to it, gets this error. */
+  #end(failure: EventLogError): void {
+    this.#owner.postMessage({ kind: 'failed', failure: packFailure(failure) } satisfies WriterNotice);
+    this.#database.close();
+    process.exit();
   }
 
   #close(): void {
@@ -152,22 +181,24 @@ class WriterLoop {
     clearTimeout(this.#syncTimer);
     this.#trimScheduled = true;
     while (this.#queue.length > 0) this.#drain();
-    if (this.#walDescriptor !== undefined) {
-      fdatasyncSync(this.#walDescriptor);
-      closeSync(this.#walDescriptor);
+    try {
+      if (this.#walDescriptor !== undefined) {
+        fdatasyncSync(this.#walDescriptor);
+        closeSync(this.#walDescriptor);
+      }
+    } catch (error) {
+      this.#end(this.#failure(error, unsynced));
     }
-    this.#database.pragma('wal_checkpoint(TRUNCATE)');
+    try {
+      this.#database.pragma('wal_checkpoint(TRUNCATE)');
+    } catch (error) {
+      const failure = this.#failure(error, 'folding what was written last into the event log failed');
+      // What may pass is left to the next start: all of it is in the WAL, and synced.
+      if (!failure.retriable) this.#end(failure);
+    }
     this.#database.close();
     process.exit();
   }
-}
-
-/** A full disk or a busy file may be otherwise a moment later. */
-function mayPass(error: Error): boolean {
-  return (
-    error instanceof Database.SqliteError &&
-    (error.code.startsWith('SQLITE_FULL') || error.code.startsWith('SQLITE_BUSY'))
-  );
 }
 
 // This file is the entry of a thread: eventlog/embedded-store.ts starts it.
@@ -178,9 +209,6 @@ try {
   new WriterLoop(owner, options);
   owner.postMessage({ kind: 'ready' } satisfies WriterNotice);
 } catch (error) {
-  const message =
-    error instanceof EventLogError
-      ? error.message
-      : `cannot open the event log in ${options.directory}: ${error instanceof Error ? error.message : String(error)}`;
-  owner.postMessage({ kind: 'refused', message } satisfies WriterNotice);
+  const failure = storageError(error, databasePath(options.directory), 'cannot open the event log');
+  owner.postMessage({ kind: 'failed', failure: packFailure(failure) } satisfies WriterNotice);
 }

@@ -26,7 +26,10 @@ export interface EmbeddedEventLogOptions {
 export class EmbeddedEventLog extends LocalEventLog {
   readonly #store: EmbeddedStore;
 
-  /** Throws `EVENT_LOG_OWNED` where another process has it, `EVENT_LOG_FAILED` where it cannot be opened. */
+  /**
+   * Throws `EVENT_LOG_OWNED` where another process has it; where it cannot be opened `EVENT_LOG_DAMAGED`, `DATA_TOO_NEW`,
+   * `DISK_FULL` or `EVENT_LOG_FAILED`.
+   */
   static async open(options: EmbeddedEventLogOptions): Promise<EmbeddedEventLog> {
     const store = await EmbeddedStore.open({
       directory: options.directory,
@@ -36,7 +39,7 @@ export class EmbeddedEventLog extends LocalEventLog {
     return new EmbeddedEventLog(store);
   }
 
-  /** Reads a log that another process may own and write to meanwhile. Throws `EVENT_LOG_FAILED` where there is none. */
+  /** Reads a log that another process may own and write to meanwhile. Throws as `open`, and `EVENT_LOG_FAILED` where there is none. */
   static openReadOnly(options: { readonly directory: string }): EventLogReader {
     return new ReadOnlyEventLog(new ReadOnlyStore(options.directory));
   }
@@ -44,6 +47,11 @@ export class EmbeddedEventLog extends LocalEventLog {
   private constructor(store: EmbeddedStore) {
     super(store);
     this.#store = store;
+  }
+
+  /** What a person should know of how the log was found: whole sentences. */
+  get notices(): readonly string[] {
+    return this.#store.notices;
   }
 
   /** For another thread of this process: transfer it there and give it to `appendThrough`. */

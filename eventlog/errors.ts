@@ -1,14 +1,32 @@
 import { PalisadeError, type PalisadeErrorOptions } from '../runtime/errors.ts';
 import type { TopicName } from '../schemas/topics.ts';
 
+export type EventLogErrorCode =
+  | 'EVENT_LOG_FAILED'
+  | 'EVENT_LOG_OWNED'
+  /** The file is no database, or one that is damaged: the same call would be refused again. */
+  | 'EVENT_LOG_DAMAGED'
+  | 'DISK_FULL'
+  | 'DATA_TOO_NEW'
+  | 'FENCED';
+
+export interface EventLogErrorOptions extends PalisadeErrorOptions {
+  /** The file that could not be read or written, where it is one. */
+  readonly path?: string | undefined;
+  /** Of its file system, with `DISK_FULL`; `undefined` where nobody can tell. */
+  readonly freeBytes?: number | undefined;
+}
+
 /** The log could not do what was asked, or another process owns it. */
 export class EventLogError extends PalisadeError {
-  constructor(
-    code: 'EVENT_LOG_FAILED' | 'EVENT_LOG_OWNED' | 'FENCED',
-    message: string,
-    options: PalisadeErrorOptions = {},
-  ) {
+  declare readonly code: EventLogErrorCode;
+  readonly path: string | undefined;
+  readonly freeBytes: number | undefined;
+
+  constructor(code: EventLogErrorCode, message: string, options: EventLogErrorOptions = {}) {
     super(code, message, options);
+    this.path = options.path;
+    this.freeBytes = options.freeBytes;
   }
 }
 

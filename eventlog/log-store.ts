@@ -17,8 +17,8 @@ export interface StoredRecord {
   /** `undefined` is a tombstone. */
   readonly value: Uint8Array | undefined;
   readonly tablePositions: TablePositions;
-  /** Whether the value's checksum holds. */
-  readonly intact: boolean;
+  /** What is wrong with it as it is stored, in words that name the file; then nothing of it but its place can be relied on. */
+  readonly damage: string | undefined;
 }
 
 /** A record to be stored; the store gives it offset and sequence. */

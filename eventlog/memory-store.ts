@@ -4,8 +4,13 @@ import type { OffsetRange } from './event-log.ts';
 import type { Fetched, GroupState, LogStore, StoredRecord, WriteRequest } from './log-store.ts';
 import { versionsKeptMs, type Retention } from './retention.ts';
 
+interface ArrivedRecord extends StoredRecord {
+  /** By a clock that nobody sets: how old a record is, is none of the wall clock's business. */
+  readonly arrivedMs: number;
+}
+
 interface Topic {
-  records: StoredRecord[];
+  records: ArrivedRecord[];
   next: number;
   low: number;
   bytes: number;
@@ -38,7 +43,13 @@ export class MemoryStore implements LogStore {
   write(request: WriteRequest): Promise<void> {
     for (const record of request.records) {
       const topic = this.#topic(record.topic);
-      topic.records.push({ ...record, offset: topic.next++, sequence: this.#end++, intact: true });
+      topic.records.push({
+        ...record,
+        offset: topic.next++,
+        sequence: this.#end++,
+        damage: undefined,
+        arrivedMs: performance.now(),
+      });
       topic.bytes += record.value?.length ?? 0;
     }
     if (request.group !== undefined) {
@@ -129,11 +140,11 @@ export class MemoryStore implements LogStore {
 
   #forget(name: TopicName, topic: Topic): void {
     const read = this.#readByAll(name);
-    const oldest = Date.now() - this.#retention.ageMs;
+    const oldest = performance.now() - this.#retention.ageMs;
     let gone = 0;
     for (const record of topic.records) {
       const surplus = topic.bytes > this.#retention.bytes;
-      if (record.offset >= read || (!surplus && record.timestampMs >= oldest)) break;
+      if (record.offset >= read || (!surplus && record.arrivedMs >= oldest)) break;
       topic.bytes -= record.value?.length ?? 0;
       topic.low = record.offset + 1;
       gone += 1;
@@ -144,11 +155,11 @@ export class MemoryStore implements LogStore {
   /** Visits each record once: when it may count as old, the versions it replaced go, and a tombstone itself. */
   #compact(name: TopicName, topic: Topic): void {
     const read = this.#readByAll(name);
-    const oldest = Date.now() - versionsKeptMs(name, this.#retention);
+    const oldest = performance.now() - versionsKeptMs(name, this.#retention);
     const replacedBelow = new Map<string, number>();
     for (const record of topic.records) {
       if (record.offset < topic.compacted) continue;
-      if (record.offset >= read || record.timestampMs > oldest) break;
+      if (record.offset >= read || record.arrivedMs > oldest) break;
       replacedBelow.set(record.key, record.value === undefined ? record.offset + 1 : record.offset);
       topic.compacted = record.offset + 1;
     }

@@ -114,7 +114,8 @@ export class Merge {
     const input = cursor?.head();
     if (cursor === undefined || input === undefined || input.sequence >= sequence) return undefined;
     const changes: StoredRecord[] = [];
-    for (const table of this.#tables) {
+    // Of a damaged input not even its positions can be relied on; nobody judges it, so it needs no tables.
+    for (const table of input.damage === undefined ? this.#tables : []) {
       const position = input.tablePositions[table.topic];
       if (position === undefined) takeBelowSequence(table, input.sequence, changes);
       else takeBelowOffset(table, position, input, changes);

@@ -1,9 +1,11 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
+import { processStartTicks } from '../runtime/process-start.ts';
 import { EventLogError } from './errors.ts';
 import { assertNodeSupported } from './sqlite-layout.ts';
+import { storageError } from './storage-error.ts';
 
 /** Who owns a log. A pid alone is not enough: it may have been given to another process since. */
 interface Owner {
@@ -21,10 +23,13 @@ const namingMs = 1000;
  * once cannot both succeed. `owner.json` says whose it is, for the message to those who are refused.
  */
 export class Ownership {
+  /** The owner before did not give it back: it was killed, or its machine stopped. */
+  readonly followsKilled: boolean;
   readonly #lock: Database.Database;
   readonly #namePath: string;
 
-  private constructor(lock: Database.Database, namePath: string) {
+  private constructor(lock: Database.Database, namePath: string, followsKilled: boolean) {
+    this.followsKilled = followsKilled;
     this.#lock = lock;
     this.#namePath = namePath;
   }
@@ -37,7 +42,7 @@ export class Ownership {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       lock = new Database(join(directory, 'owner.lock'), { timeout: 0 });
     } catch (cause) {
-      throw cannotMake(directory, cause);
+      throw cannotTake(directory, cause);
     }
     const namePath = join(directory, 'owner.json');
     try {
@@ -47,13 +52,20 @@ export class Ownership {
       lock.close();
       if (cause instanceof Database.SqliteError && cause.code === 'SQLITE_BUSY')
         throw await owned(directory, namePath, cause);
-      throw cannotMake(directory, cause);
+      throw cannotTake(directory, cause);
     }
-    const owner: Owner = { pid: process.pid, startTicks: startTicksOf(process.pid) ?? 0 };
+    const followsKilled = existsSync(namePath);
+    const owner: Owner = { pid: process.pid, startTicks: Number(processStartTicks(process.pid)) };
     const written = `${namePath}.${process.pid}`;
-    writeFileSync(written, `${JSON.stringify(owner)}\n`);
-    renameSync(written, namePath);
-    return new Ownership(lock, namePath);
+    try {
+      writeFileSync(written, `${JSON.stringify(owner)}\n`);
+      renameSync(written, namePath);
+    } catch (cause) {
+      rmSync(written, { force: true });
+      lock.close();
+      throw cannotTake(directory, cause);
+    }
+    return new Ownership(lock, namePath, followsKilled);
   }
 
   release(): void {
@@ -67,10 +79,14 @@ export function ownerOf(directory: string): number | undefined {
   return liveOwner(join(directory, 'owner.json'))?.pid;
 }
 
-function cannotMake(directory: string, cause: unknown): EventLogError {
-  return new EventLogError('EVENT_LOG_FAILED', `cannot make the event log in ${directory}: ${String(cause)}`, {
-    cause,
-  });
+/** Nothing is in the lock's file: where that is not so, it may go. */
+function cannotTake(directory: string, cause: unknown): EventLogError {
+  const lockPath = join(directory, 'owner.lock');
+  if (cause instanceof Database.SqliteError && cause.code === 'SQLITE_NOTADB') {
+    const message = `cannot take the event log in ${directory}: ${lockPath} should be empty and is not: remove that file`;
+    return new EventLogError('EVENT_LOG_FAILED', message, { cause, path: lockPath });
+  }
+  return storageError(cause, lockPath, `cannot take the event log in ${directory}`);
 }
 
 async function owned(directory: string, namePath: string, cause: unknown): Promise<EventLogError> {
@@ -98,16 +114,5 @@ function liveOwner(namePath: string): Owner | undefined {
   if (typeof owner !== 'object' || owner === null || !('pid' in owner) || !('startTicks' in owner)) return undefined;
   const { pid, startTicks } = owner;
   if (typeof pid !== 'number' || typeof startTicks !== 'number') return undefined;
-  return startTicksOf(pid) === startTicks ? { pid, startTicks } : undefined;
-}
-
-function startTicksOf(pid: number): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name, field 2, is in parentheses and may contain anything: fields are counted from the last one.
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
-  } catch {
-    // No such process.
-    return undefined;
-  }
+  return Number(processStartTicks(pid)) === startTicks ? { pid, startTicks } : undefined;
 }

@@ -1,8 +1,9 @@
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { topicNames, topics, type TopicName } from '../schemas/topics.ts';
 import { EventLogError } from './errors.ts';
+import { damaged, storageError } from './storage-error.ts';
 
 /**
  * What survives a power failure. `group`: all but the last 50 to 100 ms, by an fdatasync every 50 ms. `commit`: all that
@@ -18,11 +19,15 @@ export type Durability = 'group' | 'commit';
  *                has emptied would hand out its old offsets again
  *     pos        group, topic, partition → next offset to read (of a table: how far it was brought)
  *     intended   group → the range a sink is writing outside
+ *     written    marks of when: before it, all records below sequence s were written; the log's age in milliseconds then,
+ *                and the clocks that it was told by (log-time.ts)
  *     "T/0"      a table a topic and partition: o offset, s sequence, ts, k key, p stamped table positions as JSON,
- *                crc of the value (SQLite does not protect values against flipped bits), v value. Not WITHOUT ROWID, which
- *                keeps large values badly. Compacted topics have an index on (k, o)
+ *                crc of the row (row-checksum.ts), v value. Not WITHOUT ROWID, which keeps large values badly. Compacted
+ *                topics have an index on (k, o)
+ *
+ * Layout 1 has no `written`, and its checksums are of values alone. It becomes layout 2 when it is opened for writing.
  */
-const layoutVersion = 1;
+const layoutVersion = 2;
 
 /** Earlier ones can lose a WAL with several connections (sqlite.org, release notes of 3.51.3: the WAL-reset bug). */
 const oldestSqlite = [3, 51, 3] as const;
@@ -63,14 +68,19 @@ function assertSqliteSupported(database: Database.Database): void {
   }
 }
 
-/** Opens the log of `directory` for writing, and makes it where it is not there. For its one owner's writer alone. */
+/**
+ * Opens the log of `directory` for writing, and makes it where it is not there. For its one owner's writer alone. Throws
+ * `DATA_TOO_NEW` and `EVENT_LOG_DAMAGED` before anything is changed, `DISK_FULL` and `EVENT_LOG_FAILED`.
+ */
 export function openForWriting(directory: string, durability: Durability): Database.Database {
   assertNodeSupported();
   const path = databasePath(directory);
-  // Events are nobody else's business, whatever the umask; SQLite makes the files beside it alike.
-  if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
-  const database = new Database(path, { timeout: 5000 });
+  let database: Database.Database | undefined;
   try {
+    // Events are nobody else's business, whatever the umask; SQLite makes the files beside it alike.
+    if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
+    assertUsable(path);
+    database = new Database(path, { timeout: 5000 });
     assertSqliteSupported(database);
     // Before the first table, or it has no effect: large values in few overflow pages.
     database.pragma('page_size = 16384');
@@ -81,37 +91,75 @@ export function openForWriting(directory: string, durability: Durability): Datab
     // Kibibytes.
     database.pragma('cache_size = -8192');
     database.pragma(`synchronous = ${durability === 'commit' ? 'FULL' : 'NORMAL'}`);
-    const version = database.pragma('user_version', { simple: true });
-    if (version !== 0 && version !== layoutVersion) throw otherLayout(directory, version);
+    assertLayoutKnown(path, database.pragma('user_version', { simple: true }));
     database.transaction(createTables)(database);
     return database;
   } catch (error) {
-    database.close();
-    throw error;
+    database?.close();
+    throw storageError(error, path, 'cannot open the event log');
   }
 }
 
-/** Opens the log of `directory` for reading, beside its owner or without one. */
+/** Opens the log of `directory` for reading, beside its owner or without one. Throws as `openForWriting`. */
 export function openForReading(directory: string): Database.Database {
   assertNodeSupported();
-  let database: Database.Database;
+  const path = databasePath(directory);
+  let database: Database.Database | undefined;
   try {
-    database = new Database(databasePath(directory), { readonly: true, fileMustExist: true, timeout: 5000 });
-  } catch (cause) {
-    throw new EventLogError('EVENT_LOG_FAILED', `cannot open the event log in ${directory}: ${String(cause)}`, {
-      cause,
-    });
-  }
-  try {
+    assertUsable(path);
+    database = new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
     assertSqliteSupported(database);
     database.pragma('cache_size = -8192');
     const version = database.pragma('user_version', { simple: true });
-    if (version !== layoutVersion) throw otherLayout(directory, version);
+    assertLayoutKnown(path, version);
+    if (version === 0)
+      throw new EventLogError('EVENT_LOG_FAILED', `nothing was written to the event log ${path} yet`, { path });
+    // Reads the schema, so that one that is damaged is refused here.
+    database.prepare('SELECT next FROM topic').get();
     return database;
   } catch (error) {
-    database.close();
-    throw error;
+    database?.close();
+    throw storageError(error, path, 'cannot open the event log');
   }
+}
+
+/*
+ * What the first bytes say (sqlite.org/fileformat2.html, "The Database Header"), before SQLite looks: it would fold a WAL into a
+ * file that is not ours to change, and delete one whose database was emptied.
+ */
+const headerText = 'SQLite format 3\0';
+const headerBytes = 100;
+const userVersionAt = 60;
+
+function assertUsable(path: string): void {
+  const header = Buffer.alloc(headerBytes);
+  const descriptor = openSync(path, 'r');
+  let length: number;
+  try {
+    length = readSync(descriptor, header, 0, headerBytes, 0);
+  } finally {
+    closeSync(descriptor);
+  }
+  const wal = `${path}-wal`;
+  if (length === 0) {
+    // New, and made a moment ago; or made by one that was killed before it wrote.
+    if (!existsSync(wal) || statSync(wal).size === 0) return;
+    throw damaged(path, '', 'it is empty, and what was to be written into it is still beside it');
+  }
+  if (length < headerBytes || header.toString('latin1', 0, headerText.length) !== headerText) {
+    throw damaged(path, '', 'its first bytes are not those of a database');
+  }
+  assertLayoutKnown(path, header.readUInt32BE(userVersionAt));
+}
+
+function assertLayoutKnown(path: string, version: unknown): void {
+  if (typeof version === 'number' && version <= layoutVersion) return;
+  throw new EventLogError(
+    'DATA_TOO_NEW',
+    `the event log ${path} has layout ${String(version)}, this version of Palisade knows layouts up to ${layoutVersion}: ` +
+      'use the newer version that wrote it, or give another data directory. Nothing was changed',
+    { path },
+  );
 }
 
 function createTables(database: Database.Database): void {
@@ -124,6 +172,8 @@ function createTables(database: Database.Database): void {
       position INTEGER NOT NULL, PRIMARY KEY (grp, topic, part)) STRICT;
     CREATE TABLE IF NOT EXISTS intended (grp TEXT PRIMARY KEY, topic TEXT NOT NULL, part INTEGER NOT NULL,
       first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS written (id INTEGER PRIMARY KEY, s INTEGER NOT NULL, age INTEGER NOT NULL,
+      boot TEXT NOT NULL, since_boot INTEGER NOT NULL, wall INTEGER NOT NULL) STRICT;
     PRAGMA user_version = ${layoutVersion};
   `);
   for (const topic of topicNames) {
@@ -134,11 +184,4 @@ function createTables(database: Database.Database): void {
     }
     database.prepare('INSERT OR IGNORE INTO topic VALUES (?, 0, 0, 0, 0)').run(topic);
   }
-}
-
-function otherLayout(directory: string, version: unknown): EventLogError {
-  return new EventLogError(
-    'EVENT_LOG_FAILED',
-    `the event log in ${directory} has layout ${String(version)}, this version of Palisade reads layout ${layoutVersion}`,
-  );
 }

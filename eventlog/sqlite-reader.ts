@@ -1,10 +1,10 @@
 import Database from 'better-sqlite3';
 import type { TopicName } from '../schemas/topics.ts';
-import { createCrc32c } from './crc32c.ts';
-import { EventLogError } from './errors.ts';
 import type { TablePositions } from './event-log.ts';
 import type { Fetched, GroupState, LogStore, StoredRecord } from './log-store.ts';
+import { RowChecksum } from './row-checksum.ts';
 import { tableOf } from './sqlite-layout.ts';
+import { storageError } from './storage-error.ts';
 
 interface Row {
   readonly o: number;
@@ -21,7 +21,7 @@ const noPositions: TablePositions = {};
 /** The reading half of a store, on a read-only connection. Statements are short: an open transaction lets the WAL grow. */
 export class SqliteReader implements Pick<LogStore, 'fetch' | 'fetchLatest' | 'bounds' | 'groupState' | 'end'> {
   readonly #database: Database.Database;
-  readonly #crc32c = createCrc32c();
+  readonly #checksum = new RowChecksum();
   readonly #statements = new Map<string, Database.Statement<[number], Row>>();
   readonly #sequence: Database.Statement<[], number>;
   readonly #bounds: Database.Statement<[string], { low: number; next: number }>;
@@ -37,35 +37,37 @@ export class SqliteReader implements Pick<LogStore, 'fetch' | 'fetchLatest' | 'b
   }
 
   fetch(topic: TopicName, from: number, maxBytes: number): Fetched {
-    const statement = this.#statement(`SELECT * FROM ${tableOf(topic)} WHERE o >= ? ORDER BY o`);
-    return reading(() => this.#inOneView(() => this.#cut(topic, statement, from, maxBytes)));
+    const sql = `SELECT * FROM ${tableOf(topic)} WHERE o >= ? ORDER BY o`;
+    return this.#reading(() => this.#inOneView(() => this.#cut(topic, this.#statement(sql), from, maxBytes)));
   }
 
   fetchLatest(topic: TopicName, after: number, maxBytes: number): Fetched {
     const table = tableOf(topic);
-    const statement = this.#statement(`SELECT * FROM ${table} AS current WHERE o > ? AND v IS NOT NULL
-      AND o = (SELECT max(o) FROM ${table} WHERE k = current.k) ORDER BY o`);
-    return reading(() => this.#inOneView(() => this.#cut(topic, statement, after, maxBytes)));
+    const sql = `SELECT * FROM ${table} AS current WHERE o > ? AND v IS NOT NULL
+      AND o = (SELECT max(o) FROM ${table} WHERE k = current.k) ORDER BY o`;
+    return this.#reading(() => this.#inOneView(() => this.#cut(topic, this.#statement(sql), after, maxBytes)));
   }
 
   bounds(topic: TopicName): { readonly low: number; readonly next: number } {
-    return reading(() => this.#bounds.get(topic)) ?? { low: 0, next: 0 };
+    return this.#reading(() => this.#bounds.get(topic)) ?? { low: 0, next: 0 };
   }
 
   groupState(group: string): GroupState {
-    const positions = this.#database
-      .prepare<[string], { topic: TopicName; position: number }>('SELECT topic, position FROM pos WHERE grp = ?')
-      .all(group);
-    const intended = this.#database
-      .prepare<[string], { topic: TopicName; partition: number; first: number; last: number }>(
-        'SELECT topic, part AS partition, first, last FROM intended WHERE grp = ?',
-      )
-      .get(group);
-    return { positions, intended };
+    return this.#reading(() => {
+      const positions = this.#database
+        .prepare<[string], { topic: TopicName; position: number }>('SELECT topic, position FROM pos WHERE grp = ?')
+        .all(group);
+      const intended = this.#database
+        .prepare<[string], { topic: TopicName; partition: number; first: number; last: number }>(
+          'SELECT topic, part AS partition, first, last FROM intended WHERE grp = ?',
+        )
+        .get(group);
+      return { positions, intended };
+    });
   }
 
   end(): number {
-    return reading(() => this.#sequence.get()) ?? 0;
+    return this.#reading(() => this.#sequence.get()) ?? 0;
   }
 
   /** Changes whenever another connection has committed. */
@@ -95,6 +97,8 @@ export class SqliteReader implements Pick<LogStore, 'fetch' | 'fetchLatest' | 'b
   }
 
   #recordOf(topic: TopicName, row: Row): StoredRecord {
+    const head = { offset: row.o, sequence: row.s, timestampMs: row.ts, key: row.k, positions: row.p };
+    const isIntact = this.#checksum.holds(row.crc, head, row.v);
     return {
       topic,
       offset: row.o,
@@ -102,8 +106,10 @@ export class SqliteReader implements Pick<LogStore, 'fetch' | 'fetchLatest' | 'b
       timestampMs: row.ts,
       key: row.k,
       value: row.v ?? undefined,
-      tablePositions: this.#positionsOf(row.p),
-      intact: row.v === null || this.#crc32c(row.v) === row.crc,
+      tablePositions: isIntact ? this.#positionsOf(row.p) : noPositions,
+      damage: isIntact
+        ? undefined
+        : `what ${this.#database.name} holds there does not match its checksum: the disk or the file was damaged`,
     };
   }
 
@@ -115,16 +121,14 @@ export class SqliteReader implements Pick<LogStore, 'fetch' | 'fetchLatest' | 'b
     }
     return this.#lastPositions.positions;
   }
-}
 
-/** SQLite's errors as the log's: a damaged file, a disk that does not answer. */
-function reading<Result>(read: () => Result): Result {
-  try {
-    return read();
-  } catch (cause) {
-    if (!(cause instanceof Database.SqliteError)) throw cause;
-    throw new EventLogError('EVENT_LOG_FAILED', `reading the event log failed: ${cause.message} (${cause.code})`, {
-      cause,
-    });
+  /** SQLite's errors as the log's: a damaged file, a disk that does not answer. */
+  #reading<Result>(read: () => Result): Result {
+    try {
+      return read();
+    } catch (cause) {
+      if (!(cause instanceof Database.SqliteError)) throw cause;
+      throw storageError(cause, this.#database.name, 'reading the event log failed');
+    }
   }
 }

@@ -1,7 +1,8 @@
 import type Database from 'better-sqlite3';
 import { topicNames, topics, type TopicName } from '../schemas/topics.ts';
-import { createCrc32c } from './crc32c.ts';
+import { elapsedMs, type ClockReading } from './log-time.ts';
 import { versionsKeptMs, type Retention } from './retention.ts';
+import { RowChecksum } from './row-checksum.ts';
 import { tableOf } from './sqlite-layout.ts';
 import type { PackedGroup, PackedRecord, PackedRequest } from './write-protocol.ts';
 
@@ -13,13 +14,22 @@ interface TopicState {
   compacted: number;
 }
 
+/** A mark of when records were written: at the log's age `ageMs`, by these clocks, all below `sequence` were. */
+interface Mark extends ClockReading {
+  readonly sequence: number;
+  readonly ageMs: number;
+}
+
+/** Marks in the time that records are kept: they are kept longer by a part of it at most. */
+const marksPerAge = 256;
+
 /** Rows that one retention transaction looks at: deleting 64 rows of 100 KB holds up appends for a few milliseconds. */
 const trimRows = 64;
 
 /** The writing half of a store: one connection, one thread, many requests a transaction. */
 export class SqliteWriter {
   readonly #database: Database.Database;
-  readonly #crc32c = createCrc32c();
+  readonly #checksum = new RowChecksum();
   readonly #statements = new Map<string, Database.Statement>();
   /** What the `topic` and `log` tables say, as of the running transaction. */
   readonly #topics = new Map<TopicName, TopicState>();
@@ -40,17 +50,57 @@ export class SqliteWriter {
     return this.#inTransaction(() => requests.map((request) => this.#tryApply(request)));
   }
 
-  /** One small transaction's worth of retention and compaction. Returns whether there may be more to do. */
-  trim(retention: Retention, nowMs: number): boolean {
+  /** Small transactions' worth of retention and compaction. Returns whether there may be more to do. */
+  trim(retention: Retention, now: ClockReading): boolean {
+    const ageMs = this.#markNow(now, retention.ageMs / marksPerAge);
+    const oldest = this.#inTransaction(() => this.#writtenBefore(ageMs - retention.ageMs));
     let more = false;
     for (const topic of topicNames) {
       const step = (): boolean =>
         topics[topic].cleanupPolicy === 'delete'
-          ? this.#forget(topic, retention, nowMs)
-          : this.#compact(topic, nowMs - versionsKeptMs(topic, retention));
+          ? this.#forget(topic, retention, oldest)
+          : this.#compact(topic, versionsKeptMs(topic, retention) > 0 ? oldest : Infinity);
       more = this.#inTransaction(step) || more;
     }
     return more;
+  }
+
+  /** The log's age now, milliseconds. Where something was written since the last mark, or the machine has started anew, marks it. */
+  #markNow(now: ClockReading, everyMs: number): number {
+    const last = this.#lastMark();
+    const ageMs = last === undefined ? 0 : last.ageMs + elapsedMs(last, now);
+    const isDue = last?.bootId !== now.bootId || (last.sequence < this.#sequence && ageMs - last.ageMs >= everyMs);
+    if (isDue) {
+      this.#inTransaction(() => {
+        const { bootId, sinceBootMs, wallMs } = now;
+        this.#run(
+          'INSERT INTO written VALUES (NULL, ?, ?, ?, ?, ?)',
+          this.#sequence,
+          ageMs,
+          bootId,
+          sinceBootMs,
+          wallMs,
+        );
+      });
+    }
+    return ageMs;
+  }
+
+  #lastMark(): Mark | undefined {
+    const sql = `SELECT s AS sequence, age AS ageMs, boot AS bootId, since_boot AS sinceBootMs, wall AS wallMs
+      FROM written ORDER BY id DESC LIMIT 1`;
+    return (this.#all(sql) as Mark[])[0];
+  }
+
+  /** The sequence below which all was written at the log's age `ageMs` or before; forgets marks that say less. */
+  #writtenBefore(ageMs: number): number {
+    const [mark] = this.#all('SELECT id, s FROM written WHERE age <= ? ORDER BY id DESC LIMIT 1', ageMs) as {
+      id: number;
+      s: number;
+    }[];
+    if (mark === undefined) return 0;
+    this.#run('DELETE FROM written WHERE id < ?', mark.id);
+    return mark.s;
   }
 
   #inTransaction<Result>(act: () => Result): Result {
@@ -98,14 +148,16 @@ export class SqliteWriter {
 
   #insert(record: PackedRecord, value: Uint8Array | null): void {
     const state = this.#state(record.topic);
+    const { key, timestampMs, tablePositions: positions } = record;
+    const sequence = this.#sequence;
     this.#run(
       `INSERT INTO ${tableOf(record.topic)} VALUES (?, ?, ?, ?, ?, ?, ?)`,
       state.next,
-      this.#sequence,
-      record.timestampMs,
-      record.key,
-      record.tablePositions,
-      value === null ? null : this.#crc32c(value),
+      sequence,
+      timestampMs,
+      key,
+      positions,
+      this.#checksum.of({ offset: state.next, sequence, timestampMs, key, positions }, value),
       value,
     );
     this.#touched.add(record.topic);
@@ -130,17 +182,17 @@ export class SqliteWriter {
     this.#run('INSERT INTO intended VALUES (?, ?, ?, ?, ?)', group.name, topic, partition, first, last);
   }
 
-  /** Removes the oldest records that are too old or too many and that every group has read. */
-  #forget(topic: TopicName, retention: Retention, nowMs: number): boolean {
+  /** Removes the oldest records that are too old (below the sequence `oldest`) or too many and that every group has read. */
+  #forget(topic: TopicName, retention: Retention, oldest: number): boolean {
     const state = this.#state(topic);
     const readByAll = this.#readByAll(topic);
     const rows = this.#all(
-      `SELECT o, ts, coalesce(length(v), 0) AS bytes FROM ${tableOf(topic)} WHERE o < ? ORDER BY o LIMIT ${trimRows}`,
+      `SELECT o, s, coalesce(length(v), 0) AS bytes FROM ${tableOf(topic)} WHERE o < ? ORDER BY o LIMIT ${trimRows}`,
       readByAll,
-    ) as { o: number; ts: number; bytes: number }[];
+    ) as { o: number; s: number; bytes: number }[];
     let gone = 0;
     for (const row of rows) {
-      if (state.bytes <= retention.bytes && row.ts >= nowMs - retention.ageMs) break;
+      if (state.bytes <= retention.bytes && row.s >= oldest) break;
       state.bytes -= row.bytes;
       state.low = row.o + 1;
       gone += 1;
@@ -153,19 +205,19 @@ export class SqliteWriter {
   }
 
   /**
-   * Visits each record of a compacted topic once, when it is old enough: what it replaced goes, and so does a
-   * tombstone. What it replaced was in force until it came, so its own age is what counts.
+   * Visits each record of a compacted topic once, when it is old enough (below the sequence `oldest`): what it replaced goes,
+   * and so does a tombstone. What it replaced was in force until it came, so its own age is what counts.
    */
-  #compact(topic: TopicName, oldestMs: number): boolean {
+  #compact(topic: TopicName, oldest: number): boolean {
     const state = this.#state(topic);
     const table = tableOf(topic);
     const rows = this.#all(
-      `SELECT o, ts, k, v IS NULL AS tombstone FROM ${table} WHERE o >= ? AND o < ? ORDER BY o LIMIT ${trimRows}`,
+      `SELECT o, s, k, v IS NULL AS tombstone FROM ${table} WHERE o >= ? AND o < ? ORDER BY o LIMIT ${trimRows}`,
       state.compacted,
       this.#readByAll(topic),
-    ) as { o: number; ts: number; k: string; tombstone: number }[];
+    ) as { o: number; s: number; k: string; tombstone: number }[];
     for (const row of rows) {
-      if (row.ts > oldestMs) return false;
+      if (row.s >= oldest) return false;
       const removed = this.#all(
         `DELETE FROM ${table} WHERE k = ? AND o < ? RETURNING coalesce(length(v), 0) AS bytes`,
         row.k,

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { EventLogError } from './errors.ts';
 import type { WriteRequest } from './log-store.ts';
-import { packRequest, type WriteOutcome } from './write-protocol.ts';
+import { packRequest, unpackFailure, type WriteOutcome } from './write-protocol.ts';
 
 /** Bytes on their way to the writer at most; further requests wait for room, in order. */
 const maxBytesUnderway = 32 << 20;
@@ -85,11 +85,7 @@ export class WriteClient {
   }
 
   #settle({ ids, failed }: WriteOutcome): void {
-    for (const { id, message, retriable } of failed) {
-      this.#take(id)?.reject(
-        new EventLogError('EVENT_LOG_FAILED', `writing to the event log failed: ${message}`, { retriable }),
-      );
-    }
+    for (const { id, failure } of failed) this.#take(id)?.reject(unpackFailure(failure));
     for (const id of ids) this.#take(id)?.resolve();
     if (this.#underway.size === 0) this.#port.unref();
     this.#onSettled();

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { TopicName } from '../schemas/topics.ts';
+import { EventLogError, type EventLogErrorCode } from './errors.ts';
 import type { OffsetRange } from './event-log.ts';
 import type { GroupPosition, UnstoredRecord, WriteRequest } from './log-store.ts';
 
@@ -37,7 +38,24 @@ export interface PackedGroup {
 /** What became of requests: all that are not among the failed ones are written. */
 export interface WriteOutcome {
   readonly ids: readonly number[];
-  readonly failed: readonly { readonly id: number; readonly message: string; readonly retriable: boolean }[];
+  readonly failed: readonly { readonly id: number; readonly failure: WriterFailure }[];
+}
+
+/** An `EventLogError` as it crosses between threads, where errors lose their class. */
+export interface WriterFailure {
+  readonly code: EventLogErrorCode;
+  readonly message: string;
+  readonly retriable: boolean;
+  readonly path: string | undefined;
+  readonly freeBytes: number | undefined;
+}
+
+export function packFailure({ code, message, retriable, path, freeBytes }: EventLogError): WriterFailure {
+  return { code, message, retriable, path, freeBytes };
+}
+
+export function unpackFailure({ code, message, ...options }: WriterFailure): EventLogError {
+  return new EventLogError(code, message, options);
 }
 
 export function packRequest(id: number, request: WriteRequest): PackedRequest {
@@ -87,5 +105,6 @@ export type WriterCommand = { readonly kind: 'serve'; readonly port: MessagePort
 /** From the writer's thread to the owner. */
 export type WriterNotice =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'refused'; readonly message: string }
+  /** Instead of `ready`, or later: it ends with this. */
+  | { readonly kind: 'failed'; readonly failure: WriterFailure }
   | { readonly kind: 'changed'; readonly topics: readonly TopicName[] };

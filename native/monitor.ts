@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { processStartTicks } from '../runtime/process-start.ts';
 import { KernelError } from './kernel-error.ts';
 
 /** What the monitor counted in one session, by CPU and operation: figure `cpu * operations + operation`. */
@@ -222,29 +223,12 @@ function checkOptions(options: MonitorOptions): void {
   }
 }
 
-/** Start time of a process in clock ticks since boot (proc(5), /proc/PID/stat, field 22); `undefined` where it has ended. */
-function startTicks(hostPid: number): bigint | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${hostPid}/stat`, 'latin1');
-  } catch (error) {
-    // ESRCH: it ended between open and read.
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH'))
-      return undefined;
-    throw error;
-  }
-  // The second field is the name in parentheses and may hold anything; the third begins behind the last one.
-  const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  if (ticks === undefined) throw new TypeError(`/proc/${hostPid}/stat has no start time`);
-  return BigInt(ticks);
-}
-
 /** Forgets registered processes that have ended: the map is pinned and bounded, and each start adds its own. */
 function dropEnded(native: NativeMonitor): void {
   for (const [key, value] of native.mapEntries('registered')) {
     const hostPid = new DataView(key.buffer, key.byteOffset).getUint32(0, true);
     const ticks = new DataView(value.buffer, value.byteOffset).getBigUint64(0, true);
-    if (startTicks(hostPid) !== ticks) native.mapDelete('registered', key);
+    if (processStartTicks(hostPid) !== ticks) native.mapDelete('registered', key);
   }
 }
 
@@ -310,7 +294,7 @@ export function openMonitor(options: MonitorOptions): Monitor {
     registerProcess(hostPid = process.pid) {
       // Whoever starts a process of the pipeline anew, however often, fills the map with living ones only.
       dropEnded(native);
-      const ticks = startTicks(hostPid);
+      const ticks = processStartTicks(hostPid);
       if (ticks === undefined) return;
       const key = new Uint8Array(4);
       new DataView(key.buffer).setUint32(0, hostPid, true);

@@ -1,6 +1,7 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { processStartTicks } from '../runtime/process-start.ts';
 import type { ClickHouseAddress } from './clickhouse-client.ts';
 
 /** Where a data directory's running engine is, for other processes of the same user: the readers' address. */
@@ -28,7 +29,7 @@ export async function publishEngineAddress(
     user: 'reader',
     token: address.readerToken,
     ownerPid: process.pid,
-    ownerStartTicks: startTicks(process.pid) ?? '',
+    ownerStartTicks: processStartTicks(process.pid)?.toString() ?? '',
     landlock: address.landlock,
   };
   const temporary = `${addressFile(dataDirectory)}.${process.pid}`;
@@ -53,9 +54,15 @@ export function findEngineAddress(dataDirectory: string): EngineAddress | undefi
     if (isMissing(error)) return undefined;
     throw error;
   }
-  const address: unknown = JSON.parse(text);
+  let address: unknown;
+  try {
+    address = JSON.parse(text);
+  } catch {
+    // Left empty by a machine that stopped: whoever wrote it is gone.
+    return undefined;
+  }
   if (!isEngineAddress(address)) return undefined;
-  return startTicks(address.ownerPid) === address.ownerStartTicks ? address : undefined;
+  return processStartTicks(address.ownerPid)?.toString() === address.ownerStartTicks ? address : undefined;
 }
 
 function isEngineAddress(value: unknown): value is EngineAddress {
@@ -71,19 +78,6 @@ function isEngineAddress(value: unknown): value is EngineAddress {
     fields['ownerStartTicks'] !== '' &&
     typeof fields['landlock'] === 'boolean'
   );
-}
-
-/** `undefined` where there is no such process. */
-function startTicks(pid: number): string | undefined {
-  try {
-    // The command's name is in brackets and may hold anything: fields are counted from behind it.
-    return readFileSync(`/proc/${pid}/stat`, 'latin1')
-      .replace(/^.*\) /su, '')
-      .split(' ')[19];
-  } catch {
-    // Gone, or never there: the answer.
-    return undefined;
-  }
 }
 
 function isMissing(error: unknown): boolean {

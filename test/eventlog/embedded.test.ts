@@ -146,13 +146,6 @@ test('a bit that flipped on the disk is told, goes to dead letters, and the stre
   t.is(sumOf(metrics, 'palisade_errors_total', { code: 'RECORD_UNREADABLE' }), 1);
 });
 
-test('a file that is no log is refused, and left as it is', async (t) => {
-  const directory = temporaryDirectory(t);
-  writeFileSync(databasePath(directory), 'these are not the bytes of a database, and long enough to be looked at');
-  await t.throwsAsync(EmbeddedEventLog.open({ directory }), { code: 'EVENT_LOG_FAILED', message: /not a database/u });
-  t.true(readFileSync(databasePath(directory), 'utf8').startsWith('these are not'));
-});
-
 test('a Node that would crash in the store is refused before it is loaded', (t) => {
   t.throws(
     () => {

@@ -1,0 +1,66 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { ExecutionContext } from 'ava';
+
+/** A file system of a test's own that can be full. Everything in it is gone at the end. */
+export interface SmallDisk {
+  readonly path: string;
+  /** Takes all room but about `bytes`. */
+  fill(bytes: number): void;
+  /** Gives back what `fill` took. */
+  makeRoom(): void;
+  freeBytes(): number;
+}
+
+/** Why there can be none on this machine; `undefined` where there can. Mounts one to find out. */
+export function whyNoSmallDisk(): string | undefined {
+  const directory = mkdtempSync(path.join(tmpdir(), 'palisade-disk-'));
+  try {
+    const problem = mount(directory, 1 << 20);
+    if (problem === undefined) unmount(directory);
+    return problem;
+  } finally {
+    rmdirSync(directory);
+  }
+}
+
+/** Mounts a tmpfs of `bytes`; it goes when the test ends. */
+export function smallDisk(t: ExecutionContext, bytes: number): SmallDisk {
+  const directory = mkdtempSync(path.join(tmpdir(), 'palisade-disk-'));
+  const problem = mount(directory, bytes);
+  if (problem !== undefined) throw new Error(problem);
+  t.teardown(() => {
+    unmount(directory);
+    rmdirSync(directory);
+  });
+  const ballast = path.join(directory, 'ballast');
+  const freeBytes = (): number => {
+    const { bavail, bsize } = statfsSync(directory);
+    return bavail * bsize;
+  };
+  return {
+    path: directory,
+    fill: (left) => {
+      writeFileSync(ballast, Buffer.alloc(Math.max(0, freeBytes() - left)));
+    },
+    makeRoom: () => {
+      rmSync(ballast);
+    },
+    freeBytes,
+  };
+}
+
+function mount(directory: string, bytes: number): string | undefined {
+  const options = ['-t', 'tmpfs', '-o', `size=${bytes},mode=0755`, 'palisade-test', directory];
+  const { status, stderr, error } = spawnSync('mount', options, { encoding: 'utf8' });
+  if (status === 0) return undefined;
+  return `no file system can be mounted here: ${error?.message ?? stderr.trim()}`;
+}
+
+/** Lazily, since a process that was just killed may still be letting go of its files. */
+function unmount(directory: string): void {
+  const { status, stderr } = spawnSync('umount', ['--lazy', directory], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`umount ${directory}: ${stderr}`);
+}
