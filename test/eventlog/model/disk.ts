@@ -24,7 +24,7 @@ export class Disk {
     for (const record of request.records) {
       const offset = next.get(record.topic) ?? this.store.bounds(record.topic).next;
       next.set(record.topic, offset + 1);
-      this.history.push({ ...record, offset, sequence: sequence++, intact: true });
+      this.history.push({ ...record, offset, sequence: sequence++, damage: undefined });
     }
     // The memory store has written when it returns.
     void this.store.write(request);
