@@ -140,16 +140,19 @@ async function killAt(
     signal,
     () => watch.state().judged >= last.judged + records || undefined,
   );
-  const engine = target === 'engine' ? await life.until('an engine', signal, () => life.enginePid) : undefined;
   await delay(delayMs, undefined, { signal });
-  const before = watch.state();
-  if (engine === undefined) {
+  if (target === 'stages') {
     await life.kill();
     // Nobody writes any more.
     const after = watch.state();
     return { before: after, after };
   }
-  await life.killEngine(engine);
+  // Where the engine is between two lives, the moment is that of the next one.
+  const before = await life.until('an engine to kill', signal, () => {
+    const state = watch.state();
+    return life.killEngine() ? state : undefined;
+  });
+  await life.engineIsDead();
   return { before, after: watch.state() };
 }
 

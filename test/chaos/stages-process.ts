@@ -24,6 +24,7 @@ export class StagesProcess implements AsyncDisposable {
   #lastWords = '';
   #expectsEnd = false;
   #watch: LogWatch | undefined;
+  /** Its engine's pid when that was killed, or left alone, last. */
   #engine: number | undefined;
 
   /** Resolves when it owns the log. Throws where it ends before. */
@@ -68,7 +69,12 @@ export class StagesProcess implements AsyncDisposable {
 
   /** Pid of the engine's process; `undefined` while there is none. */
   get enginePid(): number | undefined {
-    return isAlive(this.pid) ? childrenOf(this.pid, engineCommand)[0] : undefined;
+    try {
+      return isAlive(this.pid) ? childrenOf(this.pid, engineCommand)[0] : undefined;
+    } catch {
+      // It, or a thread of it, has ended between two looks.
+      return undefined;
+    }
   }
 
   /** Positions of its log; also after its death. */
@@ -106,16 +112,33 @@ export class StagesProcess implements AsyncDisposable {
     this.#watch = undefined;
   }
 
-  /** SIGKILL to its engine; resolves when that is dead. */
-  async killEngine(engine: number): Promise<void> {
-    process.kill(engine, 'SIGKILL');
-    while (isAlive(engine)) await delay(1);
+  /** SIGKILL to its engine. Returns whether there was one. */
+  killEngine(): boolean {
+    const engine = this.enginePid;
+    if (engine === undefined) return false;
+    this.#engine = engine;
+    try {
+      process.kill(engine, 'SIGKILL');
+      return true;
+    } catch {
+      // It has ended since it was looked for.
+      return false;
+    }
+  }
+
+  /** Resolves when the engine that was killed last is dead. */
+  async engineIsDead(): Promise<void> {
+    const untilMs = performance.now() + patienceMs;
+    while (this.#engine !== undefined && isAlive(this.#engine)) {
+      if (performance.now() > untilMs) throw new Error(`the engine, process ${this.#engine}, does not end`);
+      await delay(lookEveryMs);
+    }
   }
 
   /** Ends it as a person does; resolves when it and its engine are gone. Throws where it does not end well. */
   async stop(): Promise<void> {
     this.#expectsEnd = true;
-    this.#engine = this.enginePid;
+    this.#engine = this.enginePid ?? this.#engine;
     this.#child.kill('SIGTERM');
     const how = await this.#ended;
     if (how !== 'exit code 0') throw new Error(`the stages' process ended with ${how}:\n${this.#lastWords}`);
@@ -126,11 +149,7 @@ export class StagesProcess implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
     this.stopWatching();
-    const untilMs = performance.now() + patienceMs;
-    while (this.#engine !== undefined && isAlive(this.#engine)) {
-      if (performance.now() > untilMs) throw new Error(`the engine, process ${this.#engine}, outlives its owner`);
-      await delay(20);
-    }
+    await this.engineIsDead();
   }
 
   #hasEnded(): boolean {
