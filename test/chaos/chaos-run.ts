@@ -10,7 +10,7 @@ import { storedIn, verdictOf, type Verdict } from './stored.ts';
 import { ChaosStream } from './stream.ts';
 
 /** What a run has to meet, or it proves little and fails. */
-const least = { alerts: 10_000, policyChanges: 3, arrivals: 20 } as const;
+export const leastOf = { alerts: 10_000, policyChanges: 3, arrivals: 20 } as const;
 
 export interface ChaosRunOptions {
   readonly seed: number;
@@ -50,10 +50,15 @@ export async function chaosRun({ seed, kills, onKill, onStep, signal }: ChaosRun
   const expected = await bringToEnd(undisturbed, signal, (state) => storedIn(undisturbed, state));
 
   const verdict = verdictOf(expected, stored);
-  const short = Object.entries({ alerts: verdict.expected, policyChanges, arrivals }).flatMap(([what, count]) =>
-    count < least[what as keyof typeof least] ? [`only ${count} ${what} were expected`] : [],
-  );
+  const short = shortfallsOf({ alerts: verdict.expected, policyChanges, arrivals });
   return { ...verdict, problems: [...short, ...verdict.problems] };
+}
+
+/** What a run has not met, each as a sentence. */
+export function shortfallsOf(met: Readonly<Record<keyof typeof leastOf, number>>): readonly string[] {
+  return (Object.keys(leastOf) as (keyof typeof leastOf)[])
+    .filter((what) => met[what] < leastOf[what])
+    .map((what) => `only ${met[what]} ${what} were expected, less than ${leastOf[what]}`);
 }
 
 function fedTo(log: string): number {
