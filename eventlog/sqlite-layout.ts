@@ -92,7 +92,9 @@ export function openForWriting(directory: string, durability: Durability): Datab
     database.pragma('cache_size = -8192');
     database.pragma(`synchronous = ${durability === 'commit' ? 'FULL' : 'NORMAL'}`);
     assertLayoutKnown(path, database.pragma('user_version', { simple: true }));
-    database.transaction(createTables)(database);
+    // Immediate: one that reads first and writes then is refused at once, without waiting, where anybody holds the lock at that
+    // moment (btree.c: sqlite3BtreeBeginTrans). A reader does, that comes first after a kill and reads the WAL anew.
+    database.transaction(createTables).immediate(database);
     return database;
   } catch (error) {
     database?.close();
