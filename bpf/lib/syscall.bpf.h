@@ -48,7 +48,8 @@
 #define TS_COMPAT 0x0002 /* arch/x86/include/asm/thread_info.h: entered by the 32-bit way */
 #define AT_EMPTY_PATH 0x1000
 
-/* A call that a signal ended before it began its act; the kernel starts it again or gives EINTR (linux/errno.h). */
+/* Results of a call that a signal ended: on the way back the kernel starts it again, or makes it EINTR
+ * (linux/errno.h). */
 #define ERESTARTSYS 512
 #define ERESTART_RESTARTBLOCK 516
 #define EINTR 4
@@ -89,10 +90,15 @@ static __always_inline __u64 syscall_argument(struct pt_regs *regs, bool compat,
 	}
 }
 
-/* What the caller gets to see. */
+static __always_inline bool is_interrupted(long result)
+{
+	return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK;
+}
+
+/* What the caller gets to see, where the call is not started again. */
 static __always_inline long visible_result(long result)
 {
-	return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK ? -EINTR : result;
+	return is_interrupted(result) ? -EINTR : result;
 }
 
 /* The number in the 64-bit table of a call of the 32-bit one; -1: not in our tables. A global function, so that the

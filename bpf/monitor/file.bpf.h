@@ -58,7 +58,11 @@ int BPF_PROG(call_open, struct pt_regs *regs, long result)
 	struct file *file;
 
 	read_open_call(&call, regs, compat, number);
-	if (call.how.flags & O_PATH) { /* Such a descriptor reads and writes nothing. */
+	/*
+	 * A descriptor by O_PATH reads and writes nothing. A call that a signal ended has opened nothing: either it
+	 * comes again, and would be told twice, or its caller gets EINTR.
+	 */
+	if ((call.how.flags & O_PATH) || is_interrupted(result)) {
 		filter_event(PALISADE_OPERATION_OPEN);
 		return 0;
 	}

@@ -301,8 +301,12 @@ int BPF_PROG(call_exec, struct pt_regs *regs, long result)
 
 	if (result >= 0)
 		return 0; /* process_exec has told it. */
-	scratch = begin_event(PALISADE_OPERATION_EXEC, task, OWN_COUNTS);
 	caller = bpf_task_storage_get(&callers, task, NULL, 0);
+	if (is_interrupted(result)) { /* It ran nothing, and comes again. */
+		filter_event(PALISADE_OPERATION_EXEC);
+		goto out;
+	}
+	scratch = begin_event(PALISADE_OPERATION_EXEC, task, OWN_COUNTS);
 	if (!scratch)
 		goto out;
 	path = syscall_argument(regs, compat, 0);

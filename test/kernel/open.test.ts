@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -244,6 +245,23 @@ kernelTest('an open with O_PATH is no act, and counted as filtered', async (t) =
   );
   const { filtered } = capture.monitor.statistics();
   t.true(filtered.reduce((sum, count) => sum + count) > 0);
+});
+
+kernelTest('an open that signals interrupt and the kernel starts again is told once, by its end', async (t) => {
+  const fifo = join(directory(t), 'fifo');
+  t.is(spawnSync('mkfifo', [fifo]).status, 0);
+  const { events, stdout } = await openCapture(t).run(testProgram('open'), ['interrupted', fifo]);
+  // The handler of the third signal opens the other end.
+  t.deepEqual(
+    events.map(({ operation, flags, returnValue }) => [operation, flags, returnValue > 0n]),
+    [
+      ['exec', 0n, false],
+      ['open', BigInt(constants.O_RDWR), true],
+      ['open', BigInt(constants.O_RDONLY), true],
+      ['exit', 0n, false],
+    ],
+  );
+  t.is(events[2]?.returnValue, BigInt(stdout));
 });
 
 kernelTest('a path beyond the limit is a known suffix, and marked so', async (t) => {

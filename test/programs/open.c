@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static long result_of(long result)
@@ -36,6 +38,33 @@ static long compat(long number, const char *path, long flags, long mode)
 			 : "a"(number), "b"(low), "c"(flags), "d"(mode)
 			 : "memory", "r8", "r9", "r10", "r11");
 	return (int)result;
+}
+
+static const char *interrupted_path;
+static volatile int alarms;
+
+/* The third time there is a writer, so that the open that is started again finds one. */
+static void on_alarm(int signal)
+{
+	(void)signal;
+	if (++alarms == 3)
+		syscall(SYS_openat, AT_FDCWD, interrupted_path, O_RDWR, 0);
+}
+
+/* Opens a FIFO for reading, which waits for a writer, while signals interrupt it. */
+static long interrupted(const char *path)
+{
+	struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+	struct itimerval every = {{0, 20000}, {0, 20000}};
+	long result;
+
+	interrupted_path = path;
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &every, NULL);
+	result = result_of(syscall(SYS_openat, AT_FDCWD, path, O_RDONLY, 0));
+	memset(&every, 0, sizeof(every));
+	setitimer(ITIMER_REAL, &every, NULL);
+	return result;
 }
 
 int main(int argc, char **argv)
@@ -66,6 +95,8 @@ int main(int argc, char **argv)
 		result = compat(5, path, flags, 0640);
 	else if (!strcmp(call, "unreadable")) /* No such address. */
 		result = result_of(syscall(SYS_openat, directory, (char *)8, flags, 0));
+	else if (!strcmp(call, "interrupted"))
+		result = interrupted(path);
 	printf("%ld\n", result);
 	return 0;
 }
