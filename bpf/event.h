@@ -130,8 +130,7 @@ struct palisade_event {
 				      SOCK_NONBLOCK, SOCK_CLOEXEC; listen: the backlog */
 	__s64 return_value;	   /* of the system call; exit: the wait status; fork: 0; exec that succeeded: 0 */
 	struct palisade_inode file;
-	struct palisade_inode
-		second; /* exec of a script: its interpreter; rename: what the new name stood for before */
+	struct palisade_inode second; /* exec of a script: its interpreter */
 	__u32 cpu;
 	__s32 syscall; /* number on this architecture, also for calls of its 32-bit twin; -1: none */
 	__u32 host_tgid;
