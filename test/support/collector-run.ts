@@ -11,7 +11,7 @@ import type { ContainerDescriptor, ProcessContext, RawEvent, RawEventBatch } fro
 import { pinDirectory } from './kernel-capture.ts';
 
 /** How long something may take to arrive; far more than it takes, for a busy machine. */
-const arrivalMs = 15_000;
+const arrivalMs = 60_000;
 
 /** A row with what it points at, bytes as latin1. */
 export interface CollectedEvent {

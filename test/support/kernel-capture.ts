@@ -8,7 +8,7 @@ import { openMonitor, type Monitor, type MonitorOptions } from '../../native/mon
 import { decodeBlock, type KernelEvent } from './kernel-event.ts';
 
 /** How long an event may take to arrive; far more than it takes, for a busy machine. */
-const arrivalMs = 10_000;
+const arrivalMs = 60_000;
 
 /** What one program did. */
 export interface ProgramRun {
