@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { CaptureSchema } from './capture-schema.ts';
-import { EventLogError } from './errors.ts';
 import type { LogRecord } from './event-log.ts';
 import { blockBytes, containerBlock, containerHeader } from './object-container.ts';
+import { storageError } from './storage-error.ts';
 
 /** Writes a capture: `CaptureEventLog` reads it. A block is on its way to the file when 256 KiB are there. */
 export class CaptureWriter implements AsyncDisposable {
@@ -13,6 +13,9 @@ export class CaptureWriter implements AsyncDisposable {
   readonly #sync = randomBytes(16);
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
+  /** Of the file, in whole blocks. */
+  #records = 0;
+  #bytes = 0;
   #closed = false;
 
   private constructor(file: string, handle: FileHandle) {
@@ -22,18 +25,18 @@ export class CaptureWriter implements AsyncDisposable {
 
   /**
    * Begins a file, which its owner alone may read: it has what every process did. One that is there is replaced.
-   * Throws `EVENT_LOG_FAILED`.
+   * Throws `EVENT_LOG_FAILED`, and `DISK_FULL`.
    */
   static async create(file: string): Promise<CaptureWriter> {
     let handle: FileHandle;
     try {
       handle = await open(file, 'w', 0o600);
     } catch (cause) {
-      throw cannotWrite(file, cause);
+      throw storageError(cause, file, 'cannot begin the capture');
     }
     const writer = new CaptureWriter(file, handle);
     try {
-      await writer.#put(containerHeader(writer.#schema.json, writer.#sync));
+      await writer.#put(containerHeader(writer.#schema.json, writer.#sync), 0);
     } catch (error) {
       await handle.close();
       throw error;
@@ -41,7 +44,10 @@ export class CaptureWriter implements AsyncDisposable {
     return writer;
   }
 
-  /** Adds a record; resolves when there is room for the next one. Throws `EVENT_LOG_FAILED`, and what reading its value throws. */
+  /**
+   * Adds a record; resolves when there is room for the next one. Throws what reading its value throws, and `DISK_FULL` or
+   * `EVENT_LOG_FAILED`: the file then ends with the last whole block.
+   */
   async write(record: LogRecord): Promise<void> {
     const bytes = this.#schema.encode(record);
     if (this.#waitingBytes > 0 && this.#waitingBytes + bytes.length > blockBytes) await this.#closeBlock();
@@ -62,21 +68,22 @@ export class CaptureWriter implements AsyncDisposable {
 
   async #closeBlock(): Promise<void> {
     if (this.#waiting.length === 0) return;
-    const block = await containerBlock(this.#waiting.length, Buffer.concat(this.#waiting), this.#sync);
+    const records = this.#waiting.length;
+    const block = await containerBlock(records, Buffer.concat(this.#waiting), this.#sync);
     this.#waiting = [];
     this.#waitingBytes = 0;
-    await this.#put(block);
+    await this.#put(block, records);
   }
 
-  async #put(bytes: Uint8Array): Promise<void> {
+  async #put(bytes: Uint8Array, records: number): Promise<void> {
     try {
       await this.#handle.appendFile(bytes);
     } catch (cause) {
-      throw cannotWrite(this.#file, cause);
+      // A part of it may be written. What can't be made shorter (a device) ends in that part: readers stop before it.
+      await this.#handle.truncate(this.#bytes).catch(() => undefined);
+      throw storageError(cause, this.#file, `writing the capture failed after ${this.#records} records, which it has`);
     }
+    this.#bytes += bytes.length;
+    this.#records += records;
   }
-}
-
-function cannotWrite(file: string, cause: unknown): EventLogError {
-  return new EventLogError('EVENT_LOG_FAILED', `cannot write the capture ${file}: ${String(cause)}`, { cause });
 }

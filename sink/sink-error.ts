@@ -65,14 +65,33 @@ const passingErrors = new Set([
   'UNKNOWN_STATUS_OF_INSERT',
 ]);
 
+/**
+ * Names that it gives to what the file system refused. In the midst of an insert a full disk comes as one of these, with the
+ * system's words; in errors of other names those words may be an attacker's.
+ */
+const fileErrors = new Set([
+  'CANNOT_CLOSE_FILE',
+  'CANNOT_CREATE_DIRECTORY',
+  'CANNOT_FSYNC',
+  'CANNOT_OPEN_FILE',
+  'CANNOT_TRUNCATE_FILE',
+  'CANNOT_WRITE_TO_FILE_DESCRIPTOR',
+  'STD_EXCEPTION',
+]);
+
+/** strerror(3) of ENOSPC and EDQUOT. */
+const fullDiskWords = /No space left on device|Disk quota exceeded/u;
+
 /** Makes a SinkError of whatever @clickhouse/client threw: without an answer retriable, else by the error's name. */
 export function sinkErrorOf(thrown: unknown, destination: string, rows: number): SinkError {
   const what = rows === 0 ? `Changing ${destination}` : `Inserting ${rows} rows into ${destination}`;
   const answer = printable(thrown instanceof Error ? thrown.message : String(thrown));
   if (thrown instanceof ClickHouseError) {
     const status = thrown.type ?? `code ${thrown.code}`;
-    const retriable = thrown.type !== undefined && passingErrors.has(thrown.type);
-    return new SinkError(`${what} failed: ${answer} (${status})`, {
+    const isFull = status === 'NOT_ENOUGH_SPACE' || (fileErrors.has(status) && fullDiskWords.test(answer));
+    const retriable = isFull || passingErrors.has(status);
+    const remedy = isFull ? '; the disk of the ClickHouse data is full: with room on it, it goes on by itself' : '';
+    return new SinkError(`${what} failed: ${answer} (${status})${remedy}`, {
       destination,
       rows,
       status,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -12,6 +13,7 @@ import { PalisadeHome, PalisadeProcess } from '../support/palisade-process.ts';
 import { policyDocuments, policyKey } from '../support/policy-document.ts';
 import { hostDescriptor, TestNode } from '../support/raw-batch.ts';
 import { eventually } from '../support/eventually.ts';
+import { smallDisk, whyNoSmallDisk } from '../support/small-disk.ts';
 import { quietly } from '../eventlog/toy.ts';
 
 const policyText = `
@@ -207,3 +209,35 @@ for (const database of ['../live', 'A', '', 'x'.repeat(64)]) {
     t.regex(errors, /flag --database: .*must be 1 to 63/u);
   });
 }
+
+const noDisk = whyNoSmallDisk();
+if (noDisk !== undefined) console.log(`skipped: ${noDisk}`);
+const diskTest = noDisk === undefined ? test : test.skip;
+
+diskTest('record into a full disk ends with an error, and what it has written can be read and replayed', async (t) => {
+  await using home = new PalisadeHome();
+  const disk = smallDisk(t, 1 << 20);
+  const file = path.join(disk.path, 'log.avro');
+  {
+    await using log = await openLog(home);
+    await appendPolicy(log);
+    // More than the disk holds, and nothing that compresses well.
+    for (let count = 0; count < 40; count++) {
+      const value = new TestNode().batch({ containers: [hostDescriptor({ cgroupPath: randomBytes(100_000) })] });
+      await log.append([{ topic: 'raw-events', key: value.nodeId, value }]);
+    }
+  }
+  const { code, errors } = await home.run(['record', '-o', file, '--from-log']);
+  t.is(code, 1);
+  const [, count] =
+    /writing the capture failed after (\d+) records, which it has: the disk is full: /u.exec(errors) ?? [];
+  t.regex(errors, /log\.avro cannot grow, \d+ bytes are free there\. Make room .* \[DISK_FULL\]\n$/u);
+  t.notRegex(errors, /\n {4}at /u, 'no stack');
+  const info = await new PalisadeProcess(['capture', 'info', file, '--json']).ended;
+  t.is(info.code, 0, info.errors);
+  const { records } = JSON.parse(info.output) as { readonly records: Readonly<Record<string, number>> };
+  t.is(
+    Object.values(records).reduce((sum, each) => sum + each, 0),
+    Number(count),
+  );
+});

@@ -156,7 +156,7 @@ test('a byte that is changed anywhere gives the error of the place or the very s
   t.pass();
 });
 
-test('so does each bit of the blocks of a capture', async (t) => {
+test('so does each byte of the blocks of a capture', async (t) => {
   const file = join(temporaryDirectory(t), 'capture.avro');
   await writeCapture(file, await recordsAfter([[policy('p', 'x'), event('a', 'one'), event('a', 'two')]]));
   const whole = readFileSync(file);
@@ -165,7 +165,7 @@ test('so does each bit of the blocks of a capture', async (t) => {
   await using reader = await ContainerReader.open(file);
   const headerBytes = containerHeader(reader.schema, sync).length;
   for (let place = headerBytes; place < whole.length; place++) {
-    for (let bit = 1; bit < 256; bit *= 2) await change(place, bit);
+    for (const mask of [1, 0x40, 0xff]) await change(place, mask);
   }
   t.is(records.length, 3);
 });
@@ -440,6 +440,6 @@ test('where a capture cannot be opened or written, the message has the file and 
       await using writer = await CaptureWriter.create('/dev/full');
       await writer.write(logRecord('raw-events', 'n', new TestNode().batch()));
     },
-    { code: 'EVENT_LOG_FAILED', message: /ENOSPC/u },
+    { code: 'DISK_FULL', message: /cannot begin the capture: the disk is full|failed after 0 records/u },
   );
 });

@@ -36,6 +36,22 @@ for (const [type, retriable] of [
     t.like(error, { code: 'SINK_REFUSED', destination: 'alerts_stored', rows: 3, status: type, cause });
   });
 
+const full = 'filesystem error: in create_directories: No space left on device ["/data/tmp_insert_all_1_1_0"].';
+for (const [type, message, retriable] of [
+  ['NOT_ENOUGH_SPACE', 'Cannot reserve 1.00 MiB, not enough space.', true],
+  ['STD_EXCEPTION', full, true],
+  ['CANNOT_OPEN_FILE', 'Cannot open file /data/columns.txt: , errno: 28, strerror: No space left on device.', true],
+  ['CANNOT_WRITE_TO_FILE_DESCRIPTOR', 'Cannot write to file /data/x, errno: 122, strerror: Disk quota exceeded', true],
+  ['STD_EXCEPTION', 'basic_string::substr', false],
+  // Such an error repeats what stands in the row.
+  ['CANNOT_PARSE_INPUT_ASSERTION_FAILED', `before: '${full}'`, false],
+] as const)
+  test(`${type} with ${message} ${retriable ? 'passes when there is room' : 'will not pass'}`, (t) => {
+    const error = sinkErrorOf(new ClickHouseError({ code: '1', type, message }), 'alerts_stored', 3);
+    t.is(isRetriable(error), retriable);
+    t.is(error.message.includes('the disk of the ClickHouse data is full: with room on it'), retriable);
+  });
+
 test("an attacker's bytes that ClickHouse repeats in an error can not steer a terminal", (t) => {
   const error = sinkErrorOf(
     new ClickHouseError({ code: '1', type: 'X', message: 'got \u001b[2J\n' }),

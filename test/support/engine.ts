@@ -33,8 +33,8 @@ export interface TestEngine extends AsyncDisposable {
   readonly reader: ClickHouseClient;
 }
 
-export async function startTestEngine(): Promise<TestEngine> {
-  const dataDirectory = engineDirectory();
+/** In a directory of its own, or in one that is given, which other users may pass through. */
+export async function startTestEngine(dataDirectory = engineDirectory()): Promise<TestEngine> {
   const events: EngineEvent[] = [];
   const remove = () => {
     rmSync(dataDirectory, { recursive: true, force: true });

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
@@ -12,13 +12,16 @@ export interface SmallDisk {
   /** Gives back what `fill` took. */
   makeRoom(): void;
   freeBytes(): number;
+  /** As `fill` and `makeRoom`, for the number of files: the same error, in the midst of what a program writes. */
+  fillFiles(left: number): void;
+  makeRoomForFiles(): void;
 }
 
 /** Why there can be none on this machine; `undefined` where there can. Mounts one to find out. */
 export function whyNoSmallDisk(): string | undefined {
   const directory = mkdtempSync(path.join(tmpdir(), 'palisade-disk-'));
   try {
-    const problem = mount(directory, 1 << 20);
+    const problem = mount(directory, 1 << 20, 100);
     if (problem === undefined) unmount(directory);
     return problem;
   } finally {
@@ -26,16 +29,17 @@ export function whyNoSmallDisk(): string | undefined {
   }
 }
 
-/** Mounts a tmpfs of `bytes`; it goes when the test ends. */
-export function smallDisk(t: ExecutionContext, bytes: number): SmallDisk {
+/** Mounts a tmpfs of `bytes`, with room for so many files; it goes when the test ends. */
+export function smallDisk(t: ExecutionContext, bytes: number, files = 10_000): SmallDisk {
   const directory = mkdtempSync(path.join(tmpdir(), 'palisade-disk-'));
-  const problem = mount(directory, bytes);
+  const problem = mount(directory, bytes, files);
   if (problem !== undefined) throw new Error(problem);
   t.teardown(() => {
     unmount(directory);
     rmdirSync(directory);
   });
   const ballast = path.join(directory, 'ballast');
+  const manyFiles = path.join(directory, 'many-files');
   const freeBytes = (): number => {
     const { bavail, bsize } = statfsSync(directory);
     return bavail * bsize;
@@ -49,11 +53,19 @@ export function smallDisk(t: ExecutionContext, bytes: number): SmallDisk {
       rmSync(ballast);
     },
     freeBytes,
+    fillFiles: (left) => {
+      mkdirSync(manyFiles);
+      const { ffree } = statfsSync(directory);
+      for (let count = left; count < ffree; count++) writeFileSync(path.join(manyFiles, String(count)), '');
+    },
+    makeRoomForFiles: () => {
+      rmSync(manyFiles, { recursive: true });
+    },
   };
 }
 
-function mount(directory: string, bytes: number): string | undefined {
-  const options = ['-t', 'tmpfs', '-o', `size=${bytes},mode=0755`, 'palisade-test', directory];
+function mount(directory: string, bytes: number, files: number): string | undefined {
+  const options = ['-t', 'tmpfs', '-o', `size=${bytes},nr_inodes=${files},mode=0755`, 'palisade-test', directory];
   const { status, stderr, error } = spawnSync('mount', options, { encoding: 'utf8' });
   if (status === 0) return undefined;
   return `no file system can be mounted here: ${error?.message ?? stderr.trim()}`;
