@@ -1,5 +1,5 @@
 import type { Alert } from '../schemas/generated.ts';
-import { columnOf } from '../sink/alert-row.ts';
+import { columnOf } from '../sink/column-type.ts';
 
 const texts = [
   'id',

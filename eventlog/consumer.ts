@@ -16,8 +16,8 @@ import { nextTurn } from './next-turn.ts';
 import { storable } from './storable.ts';
 import type { WireFormat } from './wire-format.ts';
 
-/** Where a batch is cut: what one transaction reads. Less where no more is there: an idle flow waits for nothing. */
-const batchBytes = 1 << 20;
+/** `ConsumeOptions.batchBytes` where it is left out. */
+const defaultBatchBytes = 1 << 20;
 
 /** What `restore` reads in one go. */
 const restoreBytes = 1 << 20;
@@ -63,6 +63,7 @@ class OwnedPartition implements AssignedPartition {
   readonly #options: ConsumeOptions;
   readonly #merge: Merge;
   readonly #inputPositions: Map<TopicName, number>;
+  readonly #batchBytes: number;
   #owned = true;
 
   constructor(store: LogStore, format: WireFormat, options: ConsumeOptions, state: GroupState) {
@@ -73,6 +74,7 @@ class OwnedPartition implements AssignedPartition {
     this.#store = store;
     this.#format = format;
     this.#options = options;
+    this.#batchBytes = options.batchBytes ?? defaultBatchBytes;
     this.signal = options.signal;
     this.intended = state.intended;
     this.#inputPositions = new Map(options.topics.map(positionOf));
@@ -124,7 +126,7 @@ class OwnedPartition implements AssignedPartition {
     for (const record of this.#merge.replay()) {
       records.push(record);
       bytes += record.value?.length ?? 0;
-      if (bytes < batchBytes) continue;
+      if (bytes < this.#batchBytes) continue;
       yield this.#batch(records, new Map(), undefined);
       records = [];
       bytes = 0;
@@ -132,13 +134,13 @@ class OwnedPartition implements AssignedPartition {
     if (records.length > 0) yield this.#batch(records, new Map(), undefined);
   }
 
-  /** What is there now, up to a megabyte, below `sequence`. */
+  /** What is there now, up to the size of a batch, below `sequence`. */
   #cut(sequence: number): InputBatch | undefined {
     const records: StoredRecord[] = [];
     const positions = new Map<TopicName, number>();
     let range: OffsetRange | undefined;
     let bytes = 0;
-    while (bytes < batchBytes) {
+    while (bytes < this.#batchBytes) {
       const step = this.#merge.next(sequence);
       if (step === undefined) break;
       records.push(...step.changes, step.input);

@@ -88,6 +88,8 @@ export interface ConsumeOptions {
   readonly signal: AbortSignal;
   /** When it aborts, `batches()` ends by itself once all that is in the inputs by then has been handed out. */
   readonly drain?: AbortSignal;
+  /** Where a batch is cut, in bytes of the values: what one transaction reads. Less where no more is there. Default 1 MiB. */
+  readonly batchBytes?: number;
 }
 
 export interface ReadOptions {

@@ -14,12 +14,15 @@ import { createSingleObjectFormat, type WireFormat } from './wire-format.ts';
  */
 const writeIntervalMs = 50;
 
+/** Some ten thousand alerts: a destination takes a large write in little more time than a small one. */
+const batchBytes = 8 << 20;
+
 /** Runs a sink stage until `context.signal` or `context.drain`: intend, write, commit, batch by batch. */
 export async function runSink(stage: SinkStage, context: StageContext): Promise<void> {
   const { log, signal, drain } = context;
   const format = createSingleObjectFormat();
   const end = AbortSignal.any([signal, drain]);
-  const options = { group: stage.name, topics: [stage.input], tables: [], signal, drain };
+  const options = { group: stage.name, topics: [stage.input], tables: [], signal, drain, batchBytes };
   const run = async (partition: AssignedPartition): Promise<void> => {
     for await (const batch of partition.batches()) {
       const startedMs = performance.now();

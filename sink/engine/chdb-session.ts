@@ -1,3 +1,5 @@
+import { unlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { Session } from 'chdb';
 import { engineExceptionOf, EngineException } from './exception.ts';
 
@@ -23,8 +25,9 @@ export interface RawInsert {
   readonly body: Uint8Array;
 }
 
-/** Formats that the binding takes rows in. */
+/** Formats that rows are taken in: Native by a file on the way, the others by the binding. */
 export const insertFormats = [
+  'Native',
   'JSONEachRow',
   'JSONCompactEachRow',
   'CSV',
@@ -40,6 +43,7 @@ export type InsertFormat = (typeof insertFormats)[number];
  * connections run side by side, so a reader's long SELECT does not hold up the sink.
  */
 export class ChdbSession implements Disposable {
+  readonly #directory: string;
   readonly #open: () => Session;
   #session: Session;
   readonly #maxWaiting: number;
@@ -51,6 +55,7 @@ export class ChdbSession implements Disposable {
     directory: string,
     options: { readonly settings: Readonly<Record<string, string | number>>; readonly maxWaiting: number },
   ) {
+    this.#directory = directory;
     const connectionArgs = Object.entries(options.settings).map(([name, value]) => `--${name}=${value}`);
     this.#open = () => new Session(directory, { connectionArgs });
     this.#session = this.#open();
@@ -101,6 +106,35 @@ export class ChdbSession implements Disposable {
     this.#session.close();
   }
 
+  /**
+   * Binary rows behind a statement would end at the first empty line among them (chDB 3.4, seen), and the binding takes none. So
+   * they come by a file, which the engine reads five times faster than it parses JSON.
+   */
+  async #insertNative({ table, columns, settings, body }: Omit<RawInsert, 'format'>): Promise<EngineResult> {
+    if (columns?.every((column) => isName(column)) !== true)
+      throw new EngineException(36, 'BAD_ARGUMENTS', 'An insert in the format Native has to name its columns.');
+    // One at a time: this connection runs one statement at a time, and is the only one that may write.
+    const file = path.join(this.#directory, 'insert.native');
+    await writeFile(file, body, { mode: 0o600 });
+    try {
+      const names = columns.join(', ');
+      const given = Object.entries(settings).map(([name, value]) => `${name} = ${literal(value)}`);
+      const clause = given.length === 0 ? '' : ` SETTINGS ${given.join(', ')}`;
+      const sql = `INSERT INTO ${table} (${names})${clause} SELECT ${names} FROM file(${literal(file)}, Native)`;
+      const { rowsRead, elapsed } = await this.#session.queryAsync(sql, { format: 'Null' });
+      return {
+        bytes: new Uint8Array(0),
+        readRows: rowsRead,
+        readBytes: body.length,
+        writtenRows: rowsRead,
+        writtenBytes: body.length,
+        elapsedNs: Math.round(elapsed * 1e9),
+      };
+    } finally {
+      await unlink(file);
+    }
+  }
+
   readonly #statements: Statements = {
     run: async (sql, parameters, format) => {
       const bound = Object.keys(parameters).length > 0;
@@ -117,6 +151,7 @@ export class ChdbSession implements Disposable {
       };
     },
     insert: async ({ table, columns, format, settings, body }) => {
+      if (format === 'Native') return this.#insertNative({ table, columns, settings, body });
       const summary = await this.#session.insert({
         table,
         format,
@@ -140,4 +175,14 @@ export class ChdbSession implements Disposable {
 export interface Statements {
   readonly run: (sql: string, parameters: Parameters, format: string) => Promise<EngineResult>;
   readonly insert: (insert: RawInsert) => Promise<EngineResult>;
+}
+
+/** A name that needs no quotes. */
+function isName(text: string): boolean {
+  return /^[A-Za-z_][A-Za-z0-9_]*$/u.test(text);
+}
+
+/** A value in a statement. */
+export function literal(value: string | number): string {
+  return typeof value === 'number' ? String(value) : `'${value.replace(/[\\']/gu, '\\$&')}'`;
 }

@@ -1,5 +1,12 @@
 import { allowedFormats, allowedFunctions } from './allowed-names.ts';
-import { insertFormats, ChdbSession, type EngineResult, type InsertFormat, type Parameters } from './chdb-session.ts';
+import {
+  insertFormats,
+  literal,
+  ChdbSession,
+  type EngineResult,
+  type InsertFormat,
+  type Parameters,
+} from './chdb-session.ts';
 import { accessDenied, EngineException } from './exception.ts';
 import { PersonQueries, type AskEngine } from './person-query.ts';
 import { textOf } from './request.ts';
@@ -164,8 +171,4 @@ function parseInsert(query: string): {
     format,
     columns: columns?.split(',').map((column) => column.trim().replace(/^[`"](.*)[`"]$/u, '$1')),
   };
-}
-
-function literal(value: string | number): string {
-  return typeof value === 'number' ? String(value) : `'${value.replace(/[\\']/gu, '\\$&')}'`;
 }

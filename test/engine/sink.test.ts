@@ -1,16 +1,24 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
+import fc from 'fast-check';
 import { MemoryEventLog } from '../../eventlog/memory.ts';
 import type { LogRecord, OffsetRange } from '../../eventlog/event-log.ts';
 import { runStages } from '../../eventlog/runner.ts';
 import { createLogger } from '../../runtime/logger.ts';
 import { Metrics } from '../../runtime/metrics.ts';
 import { textOf } from '../../runtime/printable.ts';
+import { avroTypeNamed } from '../../schemas/avro-types.ts';
 import type { Alert, Coverage } from '../../schemas/generated.ts';
-import { RowWriter } from '../../sink/alert-row.ts';
 import { alertsSink, coverageSink, maxRowsPerInsert } from '../../sink/clickhouse.ts';
+import { columnOf } from '../../sink/column-type.ts';
 import { migrate } from '../../sink/migrate.ts';
+import { nativeBlock } from '../../sink/native-block.ts';
 import { SinkError } from '../../sink/sink-error.ts';
+import { alertColumns, coverageColumns } from '../../sink/table-columns.ts';
+import { valuesOf } from '../eventlog/avro-arbitrary.ts';
 import { sampleAlert } from '../support/alert.ts';
 import { migrationsDirectory, rowsOf, startTestEngine } from '../support/engine.ts';
 
@@ -67,24 +75,88 @@ test.serial(
   async (t) => {
     await using engine = await startTestEngine();
     const columns = await rowsOf<{ readonly name: string }>(engine.owner, 'DESCRIBE alerts_stored');
-    const expected = Object.keys(new RowWriter().alert(sampleAlert()));
+    const expected = alertColumns().map(({ name }) => name);
     t.deepEqual(
       columns
         .map(({ name }) => name)
         .filter((name) => name !== 'time')
         .sort(),
-      [...expected].sort(),
+      expected.toSorted(),
     );
-    const coverageColumns = await rowsOf<{ readonly name: string }>(engine.owner, 'DESCRIBE coverage_stored');
+    const inCoverage = await rowsOf<{ readonly name: string }>(engine.owner, 'DESCRIBE coverage_stored');
     t.deepEqual(
-      coverageColumns
+      inCoverage
         .map(({ name }) => name)
         .filter((name) => name !== 'from_time' && name !== 'to_time')
         .sort(),
-      Object.keys(new RowWriter().coverage(coverage, { partition: 0, offset: 0 })).sort(),
+      coverageColumns()
+        .map(({ name }) => name)
+        .sort(),
     );
   },
 );
+
+/** As the engine's JSON has it, with all numbers as text: 64-bit ones are quoted there. */
+function asJson(value: unknown): unknown {
+  if (typeof value === 'number' || typeof value === 'bigint') return value.toString();
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(asJson);
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [columnOf(name), asJson(inner)]));
+}
+
+function rowOf({ rule, rawBytes, ...fields }: Alert): Readonly<Record<string, unknown>> {
+  const none = { policyKind: '', policyNamespace: '', policyName: '', action: '', block: '', list: '', index: -1 };
+  const reference = Object.entries(rule ?? { ...none, file: '', line: 0, column: 0 });
+  const hexadecimal = rawBytes.map(({ field, bytes }) => [columnOf(field), Buffer.from(bytes).toString('hex')]);
+  return {
+    ...(asJson(fields) as object),
+    ...Object.fromEntries(reference.map(([name, value]) => [`rule_${columnOf(name)}`, asJson(value)])),
+    raw_bytes_hex: Object.fromEntries(hexadecimal.map(([field, bytes]) => [field, bytes?.toUpperCase()])),
+  };
+}
+
+test.serial('any alerts come out of the engine as they went in, many texts and few, in one insert', async (t) => {
+  await using engine = await startTestEngine();
+  const sink = alertsSink(engine.owner);
+  const any = valuesOf(avroTypeNamed('Alert')) as fc.Arbitrary<Alert>;
+  let run = 0;
+  // More than 256 rows, some of whose texts are all different.
+  const inserts = fc.array(any, { minLength: 250, maxLength: 300, size: 'max' });
+  await fc.assert(
+    fc.asyncProperty(inserts, async (drawn) => {
+      run += 1;
+      const values = drawn.map((alert, index) => ({ ...alert, id: `${run}-${index}` }));
+      const records = alertRecords(values);
+      await sink.write(records, rangeOf(records), never);
+      const rows = await rowsOf<{ readonly id: string }>(
+        engine.owner,
+        `SELECT * FROM alerts_stored WHERE startsWith(id, '${run}-')`,
+      );
+      const byId = new Map(rows.map((row) => [row.id, asJson(row)]));
+      t.is(byId.size, values.length);
+      for (const alert of values) t.deepEqual(byId.get(alert.id), rowOf(alert));
+    }),
+    { numRuns: 8 },
+  );
+});
+
+test.serial('rows in the format Native need the names of their columns, and leave no file', async (t) => {
+  await using engine = await startTestEngine();
+  const insert = (query: string, body: Buffer) =>
+    engine.owner.exec({ query, values: Readable.from([body], { objectMode: false }) });
+  const body = nativeBlock(alertColumns(), alerts(1, 3));
+  const names = alertColumns().map(({ name }) => name);
+  await t.throwsAsync(insert('INSERT INTO alerts_stored FORMAT Native', body), { message: /has to name its columns/u });
+  const hostile = 'id; SELECT 1 --';
+  await t.throwsAsync(insert(`INSERT INTO alerts_stored (${hostile}) FORMAT Native`, body), {
+    message: /has to name/u,
+  });
+  for (const damaged of [body.subarray(0, -1), body.subarray(5), Buffer.from('no block at all')]) {
+    await t.throwsAsync(insert(`INSERT INTO alerts_stored (${names.join(', ')}) FORMAT Native`, damaged));
+  }
+  t.deepEqual(await rowsOf(engine.owner, 'SELECT count() AS rows FROM alerts_stored'), [{ rows: '0' }]);
+  t.false(existsSync(path.join(engine.dataDirectory, 'clickhouse/insert.native')));
+});
 
 test.serial('an alert comes out of SQL as it went in, with 64-bit numbers whole', async (t) => {
   await using engine = await startTestEngine();
