@@ -125,8 +125,9 @@ int BPF_PROG(call_accept, struct pt_regs *regs, long result)
 	struct socket *socket;
 	bool accepted;
 
-	/* Nobody called: what a server that does not block hears all the time, or a timeout. */
-	if (result == -EAGAIN) {
+	/* Nobody called: what a server that does not block hears all the time, a timeout, or a signal that came first.
+	 */
+	if (result == -EAGAIN || is_interrupted(result)) {
 		filter_event(PALISADE_OPERATION_ACCEPT);
 		return 0;
 	}
@@ -194,15 +195,16 @@ int BPF_PROG(call_connect, struct pt_regs *regs, long result)
 	event->file_descriptor = syscall_argument(regs, compat, 0);
 	socket = socket_of_descriptor(task, event->file_descriptor);
 	read_address_argument(&argument, regs, compat);
-	/* AF_UNSPEC ends an association: then there is no peer. */
-	connected = socket && (!result || result == -EINPROGRESS) && argument.family != AF_UNSPEC;
+	/* AF_UNSPEC ends an association: then there is no peer. A connection that a signal did not wait for goes on. */
+	connected =
+		socket && (!result || result == -EINPROGRESS || is_interrupted(result)) && argument.family != AF_UNSPEC;
 	if (!connected || !add_connection(scratch, task, socket, &argument)) {
 		if (socket)
 			describe_socket(event, socket);
 		add_typed_socket_path(scratch, &argument);
 		add_address_argument(scratch, &argument);
 	}
-	if (connected)
+	if (event->address_source == PALISADE_ADDRESS_OBJECT)
 		add_end(scratch, PALISADE_STRING_LOCAL_ADDRESS, &event->local_port, socket, OWN_END);
 	submit_event(scratch, PALISADE_OPERATION_CONNECT);
 	return 0;

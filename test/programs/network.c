@@ -3,22 +3,25 @@
  * a line: the call's, or -errno; of name and peer the address in hexadecimal.
  *
  *   socket:FAMILY:TYPE:PROTOCOL   bind:FD:ADDRESS   listen:FD:BACKLOG   accept:FD   accept4:FD:FLAGS
- *   connect:FD:ADDRESS   name:FD (getsockname)   peer:FD (getpeername)   limit:N (descriptors it may have)
+ *   connect:FD:ADDRESS   name:FD (getsockname)   peer:FD (getpeername)   eventfd (what is no socket)
+ *   limit:N (descriptors it may have)   alarms (from here on signals interrupt what waits)
  *
- * compat makes the calls that follow the 32-bit way. ADDRESS: bytes in hexadecimal, the address of another socket as
- * @FD, or of its port at another address of the same family as @FD/BYTES; ! alone is no address at all. Addresses end
- * where readable memory does.
+ * compat makes the calls that follow the 32-bit way. ADDRESS: bytes in hexadecimal; with @FD behind them the port is
+ * that of another socket; @FD alone is that socket's address, ! none at all. Addresses end where readable memory does.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 /* The end of readable memory, within reach of a 32-bit pointer. */
@@ -40,31 +43,44 @@ static long call(long number, long number32, long first, long second, long third
 	return (int)result;
 }
 
+static void on_alarm(int signal)
+{
+	(void)signal;
+}
+
+static int set_alarms(int microseconds)
+{
+	struct sigaction action = {.sa_handler = on_alarm};
+	struct itimerval every = {{0, microseconds}, {0, microseconds}};
+
+	return sigaction(SIGALRM, &action, NULL) || setitimer(ITIMER_REAL, &every, NULL);
+}
+
 /* Puts the address that `text` means before the edge; returns where it begins. */
 static unsigned char *address_of(const char *text, socklen_t *bytes)
 {
 	unsigned char made[256];
+	const char *other = strchr(text, '@');
 	socklen_t length = 0;
 
 	if (!strcmp(text, "!")) {
 		*bytes = 16;
 		return NULL;
 	}
-	if (text[0] == '@') {
-		char *rest;
-		int descriptor = strtol(text + 1, &rest, 10);
+	for (unsigned int byte; length < sizeof(made) && sscanf(text + 2 * length, "%2x", &byte) == 1; length++)
+		made[length] = byte;
+	if (other) {
+		unsigned char name[sizeof(made)];
+		socklen_t name_length = sizeof(name);
 
-		length = sizeof(made);
-		if (getsockname(descriptor, (struct sockaddr *)made, &length))
+		if (getsockname(atoi(other + 1), (struct sockaddr *)name, &name_length))
 			exit(2);
-		/* Behind family and port (and flow information) of AF_INET (AF_INET6). */
-		if (*rest == '/')
-			for (unsigned int at = made[0] == AF_INET ? 4 : 8, byte;
-				sscanf(rest += *rest == '/', "%2x", &byte) == 1; rest += 2)
-				made[at++] = byte;
-	} else {
-		for (unsigned int byte; length < sizeof(made) && sscanf(text + 2 * length, "%2x", &byte) == 1; length++)
-			made[length] = byte;
+		if (length) {
+			memcpy(made + 2, name + 2, 2); /* In both families the port follows the family. */
+		} else {
+			memcpy(made, name, name_length);
+			length = name_length;
+		}
 	}
 	memcpy(edge - length, made, length);
 	*bytes = length;
@@ -124,9 +140,13 @@ int main(int argc, char **argv)
 			struct rlimit limit = {one, one};
 
 			printf("%d\n", setrlimit(RLIMIT_NOFILE, &limit));
+		} else if (!strcmp(step, "eventfd")) {
+			printf("%d\n", eventfd(0, 0));
+		} else if (!strcmp(step, "alarms")) {
+			printf("%d\n", set_alarms(20000));
 		} else {
 			return 2;
 		}
 	}
-	return 0;
+	return set_alarms(0); /* What is printed must not be interrupted. */
 }
