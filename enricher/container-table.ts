@@ -24,6 +24,8 @@ export class ContainerTable {
   readonly #slots: Map<bigint, ContainerEntry>[];
   readonly #order: EvictionOrder;
   readonly #changed = new Set<bigint>();
+  /** Among the changed ones those that no state record has: where one is forgotten, none need say so. */
+  readonly #untold = new Set<bigint>();
   #removed: bigint[] = [];
   #bytes = 0;
 
@@ -44,6 +46,7 @@ export class ContainerTable {
     slot.set(descriptor.cgroupId, { session, order: known?.order ?? this.#order.take(), descriptor: copy });
     this.#bytes += bytesOf(copy) - (known === undefined ? 0 : bytesOf(known.descriptor));
     this.#changed.add(descriptor.cgroupId);
+    if (known === undefined) this.#untold.add(descriptor.cgroupId);
   }
 
   /** What is in force for a container's cgroup (0: the host). */
@@ -68,7 +71,7 @@ export class ContainerTable {
       if (isInUse(entry)) this.evicted += 1;
       this.#slotOf(cgroupId).delete(cgroupId);
       this.#changed.delete(cgroupId);
-      this.#removed.push(cgroupId);
+      if (!this.#untold.delete(cgroupId)) this.#removed.push(cgroupId);
     }
   }
 
@@ -88,6 +91,7 @@ export class ContainerTable {
   /** Instead of `takeState`, where nobody keeps it. */
   forgetChanges(): void {
     this.#changed.clear();
+    this.#untold.clear();
     this.#removed = [];
   }
 

@@ -70,7 +70,7 @@ class Enricher implements Processor {
     node.tree.trim();
     node.containers.trim(() => node.tree.containerCgroupIds());
 
-    const outputs: OutputRecord[] = [{ topic: 'enriched-events', key: nodeId, value: enriched }];
+    const outputs: OutputRecord[] = [];
     gaps.push(...session.close(batch));
     if (batch.counters.length > 0 || batch.gaps.length > 0 || gaps.length > 0 || batch.sessionEnded) {
       const value = session.report(batch, {
@@ -87,6 +87,8 @@ class Enricher implements Processor {
     } else {
       node.forgetChanges();
     }
+    // Last: much may follow from it, and the rest holds in any case.
+    outputs.push({ topic: 'enriched-events', key: nodeId, value: enriched });
     return outputs;
   }
 

@@ -37,10 +37,13 @@ export function isWithin(node: ProcessNode, above: ProcessNode): boolean {
   return false;
 }
 
+/** Beside its bytes, what a string costs in a state record at worst: its length there, and its index in the row, as varints. */
+const stringCostBytes = 6;
+
 /** Bytes of program and arguments, as a state record has them at worst. */
-export function bytesOf(node: ProcessNode): number {
-  let bytes = node.executable.length;
-  for (const argument of node.arguments ?? []) bytes += argument.length + 1;
+export function bytesOf(node: Pick<ProcessNode, 'executable' | 'arguments'>): number {
+  let bytes = node.executable.length + stringCostBytes;
+  for (const argument of node.arguments ?? []) bytes += argument.length + stringCostBytes;
   return bytes;
 }
 

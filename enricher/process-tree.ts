@@ -48,6 +48,8 @@ export class ProcessTree {
   readonly #livingLeaves = new Set<ProcessNode>();
   readonly #exitedLeaves = new Set<ProcessNode>();
   readonly #changed = new Set<ProcessNode>();
+  /** Among the changed ones those that no state record has: where one is forgotten, none need say so. */
+  readonly #untold = new Set<ProcessNode>();
   #removed: ProcessIdentity[] = [];
   #size = 0;
   #bytes = 0;
@@ -182,6 +184,7 @@ export class ProcessTree {
   /** Instead of `takeState`, where nobody keeps it. */
   forgetChanges(): void {
     this.#changed.clear();
+    this.#untold.clear();
     this.#removed = [];
   }
 
@@ -250,6 +253,7 @@ export class ProcessTree {
       leafOrder: 0,
     };
     this.#slotOf(hostPid).set(keyOf(hostPid, startTimeNs), node);
+    this.#untold.add(node);
     this.#size += 1;
     this.#bytes += bytesOf(node);
     this.#becomeLeaf(node);
@@ -318,7 +322,7 @@ export class ProcessTree {
     this.#livingLeaves.delete(leaf);
     this.#exitedLeaves.delete(leaf);
     this.#changed.delete(leaf);
-    this.#removed.push({ hostPid, startTimeNs });
+    if (!this.#untold.delete(leaf)) this.#removed.push({ hostPid, startTimeNs });
     if (parent === undefined) return;
     parent.children -= 1;
     if (parent.children === 0) this.#becomeLeaf(parent);

@@ -77,20 +77,15 @@ class ChainedProcessor implements Processor {
     }
   }
 
-  process(record: LogRecord): readonly OutputRecord[] {
+  *process(record: LogRecord): Iterable<OutputRecord> {
     const { first, second, handedOver } = this.#links;
-    const outputs: OutputRecord[] = [];
     if (first.stage.inputs.includes(record.topic)) {
       for (const output of first.processor.process(record)) {
-        if (handedOver.includes(output.topic)) {
-          outputs.push(...second.processor.process(this.#handOver(output, record)));
-        } else {
-          outputs.push(output);
-        }
+        if (handedOver.includes(output.topic)) yield* second.processor.process(this.#handOver(output, record));
+        else yield output;
       }
     }
-    if (second.stage.inputs.includes(record.topic)) outputs.push(...second.processor.process(record));
-    return outputs;
+    if (second.stage.inputs.includes(record.topic)) yield* second.processor.process(record);
   }
 
   #handOver(output: OutputRecord, input: LogRecord): LogRecord {

@@ -15,6 +15,13 @@ export function unreadable(record: LogRecord): RecordError | undefined {
   }
 }
 
+/** Events in a record that can be read; `undefined` where it is no batch of them. */
+export function eventsIn(record: LogRecord): number | undefined {
+  if (record.topic === 'raw-events') return record.value?.events.length;
+  if (record.topic === 'enriched-events') return record.value?.raw.events.length;
+  return undefined;
+}
+
 /** One line for a batch's unreadable records, however many somebody has sent. */
 export function reportUnreadable(errors: readonly RecordError[], logger: Logger): void {
   if (errors.length === 0) return;
@@ -26,21 +33,24 @@ export interface DeadLetterOptions {
   readonly stage: string;
   readonly reason: string;
   readonly bytes: Uint8Array;
+  /** Events of the node that are lost with it; left out where nobody can know. */
+  readonly lost?: number | undefined;
 }
 
 /** Topics whose records are what happened on a node, with its id as key: losing one makes a hole in what is known of it. */
 const happenings: readonly TopicName[] = ['raw-events', 'enriched-events', 'alerts'];
 
 /**
- * What is kept of a record that a stage could not read, or that a sink's destination will never take: the dead letter,
- * and where events of a node are lost with it, a gap in that node's coverage.
+ * What is kept of a record that a stage could not read, that gives more than one record may, or that a sink's destination
+ * will never take: the dead letter, and where events of a node are lost with it, a gap in that node's coverage.
  */
 export function deadLetters(record: LogRecord, options: DeadLetterOptions): readonly OutputRecord[] {
   const { topic, partition, offset, key } = record;
+  const { stage, reason, bytes } = options;
   const letter: OutputRecord = {
     topic: 'dead-letters',
     key: topic,
-    value: { topic, partition, offset, key, ...options },
+    value: { topic, partition, offset, key, stage, reason, bytes },
   };
   return happenings.includes(topic) ? [letter, gap(record, options)] : [letter];
 }
@@ -49,7 +59,7 @@ export function deadLetters(record: LogRecord, options: DeadLetterOptions): read
  * Boot, session and times of what is lost are in what could not be read: they stay empty. When the log had taken the record is
  * known, and stands as the wall clock's offset to the time 0: what is lost happened no later.
  */
-function gap(record: LogRecord, { stage, reason }: DeadLetterOptions): OutputRecord {
+function gap(record: LogRecord, { stage, reason, lost }: DeadLetterOptions): OutputRecord {
   return {
     topic: 'coverage',
     key: record.key,
@@ -65,7 +75,7 @@ function gap(record: LogRecord, { stage, reason }: DeadLetterOptions): OutputRec
       lastBatch: 0,
       cpus: [],
       operations: [],
-      gaps: [{ reason: 'deadLetter', fromTimeNs: 0n, toTimeNs: 0n, lost: null, detail: `${stage}: ${reason}` }],
+      gaps: [{ reason: 'deadLetter', fromTimeNs: 0n, toTimeNs: 0n, lost: lost ?? null, detail: `${stage}: ${reason}` }],
       sessionEnded: false,
       evictedProcesses: 0,
       evictedContainers: 0,

@@ -1,10 +1,14 @@
+import { printable } from '../runtime/printable.ts';
 import { retry } from '../runtime/retry.ts';
-import { deadLetters, reportUnreadable, unreadable } from './dead-letter.ts';
+import type { TopicName } from '../schemas/topics.ts';
+import { deadLetters, eventsIn, reportUnreadable, unreadable } from './dead-letter.ts';
 import type { RecordError } from './errors.ts';
-import type { AssignedPartition, InputBatch, LogRecord, StampedOutput } from './event-log.ts';
+import type { AssignedPartition, InputBatch, LogRecord, OutputRecord, StampedOutput } from './event-log.ts';
+import { withinBudget } from './output-budget.ts';
 import { untilItSucceeds, type StageContext } from './stage-context.ts';
 import type { Processor, ProcessorStage } from './stage.ts';
 import { TableTracker } from './table-tracker.ts';
+import { createSingleObjectFormat } from './wire-format.ts';
 
 /** Runs a processor stage until `context.signal` or `context.drain`: restore, then process and commit batch by batch. */
 export async function runProcessor(stage: ProcessorStage, context: StageContext): Promise<void> {
@@ -23,6 +27,8 @@ class ProcessorLoop {
   readonly #partition: AssignedPartition;
   readonly #processor: Processor;
   readonly #tables: TableTracker;
+  /** Topics of outputs that are published whatever else the input gives. */
+  readonly #kept: ReadonlySet<TopicName>;
   #outputs: StampedOutput[] = [];
   #unreadable: RecordError[] = [];
 
@@ -31,6 +37,7 @@ class ProcessorLoop {
     this.#context = context;
     this.#partition = partition;
     this.#processor = stage.createProcessor(partition.partition);
+    this.#kept = new Set([...stage.state, 'coverage']);
     this.#tables = new TableTracker(stage.tables, partition.tablePositions);
   }
 
@@ -59,8 +66,26 @@ class ProcessorLoop {
       return;
     }
     if (!this.#isReadable(record)) return;
-    const tablePositions = this.#tables.under(record);
-    for (const output of this.#processor.process(record)) this.#outputs.push({ record: output, tablePositions });
+    const { outputs, refused } = withinBudget(this.#processor.process(record), this.#kept);
+    this.#push(record, outputs);
+    if (refused !== undefined) this.#refuse(record, refused);
+  }
+
+  /** Nothing but a dead letter follows from a record that gives too much; whose events it had is told. */
+  #refuse(record: LogRecord, reason: string): void {
+    const { metrics, logger } = this.#context;
+    const { topic, offset, key } = record;
+    metrics.dropped(topic, 'oversized');
+    logger.error({ topic, offset, key: printable(key), reason }, 'a record gives too much and is in dead-letters');
+    // As the log has it; a tombstone has nothing, and gives nothing.
+    const bytes =
+      record.value === undefined ? new Uint8Array() : createSingleObjectFormat().encode(topic, record.value);
+    this.#push(record, deadLetters(record, { stage: this.#stage.name, reason, bytes, lost: eventsIn(record) }));
+  }
+
+  #push(input: LogRecord, outputs: readonly OutputRecord[]): void {
+    const tablePositions = this.#tables.under(input);
+    for (const record of outputs) this.#outputs.push({ record, tablePositions });
   }
 
   /** Whether the processor can be given it; if not, its dead letter is committed with this batch, or the first one. */
@@ -70,9 +95,7 @@ class ProcessorLoop {
     this.#unreadable.push(error);
     this.#context.metrics.failed(error);
     this.#context.metrics.dropped(record.topic, 'unreadable');
-    const options = { stage: this.#stage.name, reason: error.message, bytes: error.bytes };
-    const tablePositions = this.#tables.under(record);
-    for (const output of deadLetters(record, options)) this.#outputs.push({ record: output, tablePositions });
+    this.#push(record, deadLetters(record, { stage: this.#stage.name, reason: error.message, bytes: error.bytes }));
     return false;
   }
 

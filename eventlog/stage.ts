@@ -10,8 +10,12 @@ export interface Processor {
   restore(record: LogRecord): void;
   /** A table changed, at this place of the stream. */
   update(record: LogRecord): void;
-  /** What follows from one input record; published atomically with its offset. Throwing stops the partition. */
-  process(record: LogRecord): readonly OutputRecord[];
+  /**
+   * What follows from one input record; published atomically with its offset. Throwing stops the partition. Asked for once,
+   * one output after another: what may be many comes last and is made when it is asked for, because beyond what one input may
+   * give (output-budget.ts) no more is. Records of its state and of coverage come first and are bounded by the processor.
+   */
+  process(record: LogRecord): Iterable<OutputRecord>;
 }
 
 /** Topics in, topics out. */

@@ -7,7 +7,7 @@ import type { WireFormat } from './wire-format.ts';
  * No value is larger, in bytes, framed. Batches close at about 100 KB; this is what a mistake may cost in memory, here
  * and in every reader.
  */
-const maxValueBytes = 16 << 20;
+export const maxValueBytes = 16 << 20;
 /** A dead letter holds such a value, and says where it was and why it is one. */
 const maxLetterBytes = maxValueBytes + (1 << 20);
 

@@ -49,9 +49,9 @@ class Matcher implements Processor {
     if (record.topic === 'policies') this.#policies.update(record.key, record.value);
   }
 
-  process(record: LogRecord): readonly OutputRecord[] {
-    if (record.topic !== 'enriched-events' || record.value === undefined) return [];
-    const outputs = this.#newStatuses();
+  *process(record: LogRecord): Iterable<OutputRecord> {
+    if (record.topic !== 'enriched-events' || record.value === undefined) return;
+    yield* this.#newStatuses();
     const batch = record.value;
     const endpoints = this.#endpointsOf(batch);
     const hostName = batch.containers.find(({ kind }) => kind === 'host')?.host?.hostName ?? '';
@@ -59,9 +59,8 @@ class Matcher implements Processor {
       const endpoint = endpoints[event.process];
       if (endpoint?.compiled === undefined) continue;
       const value = this.#judge(batch, event, { endpoint, compiled: endpoint.compiled, hostName });
-      if (value !== undefined) outputs.push({ topic: 'alerts', key: record.key, value });
+      if (value !== undefined) yield { topic: 'alerts', key: record.key, value };
     }
-    return outputs;
   }
 
   #judge(

@@ -9,7 +9,7 @@ import { logRecord, valuesOf } from '../support/run-processor.ts';
 function coverageOf(batches: readonly RawEventBatch[]): Coverage[] {
   const processor = enricherStage().createProcessor(0);
   return batches.flatMap((batch) =>
-    valuesOf('coverage', processor.process(logRecord('raw-events', batch.nodeId, batch))),
+    valuesOf('coverage', [...processor.process(logRecord('raw-events', batch.nodeId, batch))]),
   );
 }
 

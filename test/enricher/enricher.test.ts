@@ -200,7 +200,8 @@ test('what Kubernetes says of a container takes effect where it comes, and ends 
     if (place === 2) processor.update(logRecord('workloads', 'node-1/c7', undefined));
     node.open(process, '/a');
     const batch = node.batch({ containers: given === undefined ? [] : [given] });
-    return valuesOf('enriched-events', processor.process(logRecord('raw-events', 'node-1', batch)))[0]?.containers[0];
+    return valuesOf('enriched-events', [...processor.process(logRecord('raw-events', 'node-1', batch))])[0]
+      ?.containers[0];
   });
   t.deepEqual(
     containers.map((container) => [container?.name, { ...container?.labels }]),
@@ -251,15 +252,15 @@ test('rows of one CPU may come in another order than their numbers', (t) => {
 test('every raw batch gives exactly one enriched batch and one state record, an empty one too', (t) => {
   const node = new TestNode();
   const processor = enricherStage().createProcessor(0);
-  const topics = processor.process(logRecord('raw-events', 'node-1', node.batch())).map(({ topic }) => topic);
-  t.deepEqual(topics, ['enriched-events', 'enricher-state']);
+  const topics = [...processor.process(logRecord('raw-events', 'node-1', node.batch()))].map(({ topic }) => topic);
+  t.deepEqual(topics, ['enricher-state', 'enriched-events']);
 });
 
 test('a batch that claims to be of another node than its key is left out, and coverage says so', (t) => {
   const node = new TestNode({ nodeId: 'victim' });
   node.open(node.process(), '/etc/hosts');
   const processor = enricherStage().createProcessor(0);
-  const outputs = processor.process(logRecord('raw-events', 'liar', node.batch()));
+  const outputs = [...processor.process(logRecord('raw-events', 'liar', node.batch()))];
   t.true(outputs.every(({ key }) => key.startsWith('liar')));
   t.deepEqual(valuesOf('enriched-events', outputs)[0]?.raw.events, []);
   t.regex(valuesOf('coverage', outputs)[0]?.gaps[0]?.detail ?? '', /says it is of node victim/);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import test from 'ava';
 import { maxContainers } from '../../enricher/container-table.ts';
 import { enricherStage } from '../../enricher/enricher.ts';
+import { bytesOf } from '../../enricher/process-node.ts';
 import { stateSlots } from '../../enricher/node-state.ts';
 import { maxAncestors, maxAncestryBytes, maxExitedLeaves, maxProcesses } from '../../enricher/process-tree.ts';
 import type { OutputRecord } from '../../eventlog/event-log.ts';
@@ -124,6 +125,40 @@ test('long programs and arguments are forgotten earlier, so that no state record
   const restarted = run(batches, { restarts: new Set([7, 11]), compacted: true });
   t.deepEqual(fingerprint(restarted), fingerprint(outputs));
 });
+
+test('arguments take no more of a state record than the tree counts for them, however short they are', (t) => {
+  const node = new TestNode();
+  const init = node.process({ hostPid: 1, executable: '/sbin/init' });
+  const processes = 500;
+  const each = 200;
+  // All in one share of the state; three bytes each, no two of them equal.
+  for (let made = 0; made < processes; made++) {
+    const child = node.fork(init, { hostPid: 64 * (made + 1) });
+    const values = Array.from({ length: each }, (_, index) => short(made * each + index));
+    node.exec(child, '/x', { arguments: values });
+  }
+  const [state] = run([node.batch()]).filter(({ topic }) => topic === 'enricher-state');
+  const counted = bytesOf({
+    executable: new Uint8Array(3),
+    arguments: new Array<Uint8Array>(each).fill(new Uint8Array(3)),
+  });
+  const bytes = state === undefined ? Infinity : (encodedValue(state)?.length ?? 0);
+  t.true(bytes < processes * (counted + 64), `${bytes} bytes for ${processes} of ${counted}`);
+});
+
+test('processes that one batch tells of and that are forgotten with it leave nothing in the state', (t) => {
+  const node = new TestNode();
+  const init = node.process({ hostPid: 1, executable: '/sbin/init' });
+  for (let made = 0; made < maxProcesses + 5_000; made++) node.fork(init);
+  const outputs = run([node.batch({ counters: true })]);
+  t.is(valuesOf('coverage', outputs)[0]?.evictedProcesses, 5_001);
+  t.deepEqual(valuesOf('enricher-state', outputs)[0]?.removedProcesses, []);
+});
+
+/** Three bytes that stand for a number below 2^21. */
+function short(number: number): string {
+  return String.fromCharCode(number & 127, (number >> 7) & 127, number >> 14);
+}
 
 test('an ancestry ends where it becomes too long, and says so', (t) => {
   for (const executable of ['/bin/short', '/'.padEnd(4_000, 'x')]) {

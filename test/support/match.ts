@@ -23,7 +23,7 @@ export class Flow {
 
   /** What follows from one raw batch. */
   batch(batch: RawEventBatch): Alert[] {
-    const outputs = this.#processor.process(logRecord('raw-events', batch.nodeId, batch));
+    const outputs = [...this.#processor.process(logRecord('raw-events', batch.nodeId, batch))];
     this.outputs.push(...outputs);
     return valuesOf('alerts', outputs);
   }
