@@ -19,7 +19,7 @@ export interface AlertFacts {
 }
 
 const noAncestry: Ancestry = { ancestors: [], complete: false };
-const slash = Uint8Array.of(0x2f);
+const slash = 0x2f;
 
 /** The alert of one event: docs/alerts.md says where each field comes from. */
 export function alertOf(facts: AlertFacts): Alert {
@@ -177,5 +177,9 @@ function matchedPathOf(verdict: Verdict, { act }: JudgedEvent, text: AlertText):
 }
 
 function withFinalSlash(path: Uint8Array): Uint8Array {
-  return path.at(-1) === slash[0] ? path : new Uint8Array([...path, ...slash]);
+  if (path.at(-1) === slash) return path;
+  const longer = new Uint8Array(path.length + 1);
+  longer.set(path);
+  longer[path.length] = slash;
+  return longer;
 }

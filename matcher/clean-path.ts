@@ -6,6 +6,7 @@ const dot = 0x2e;
  * Links are not known here. Bytes in, bytes out.
  */
 export function cleanPath(path: Uint8Array, base: Uint8Array): Uint8Array {
+  if (isClean(path)) return path;
   const absolute = path[0] === slash;
   const components: Uint8Array[] = [];
   for (const part of absolute ? [path] : [base, path]) {
@@ -29,4 +30,15 @@ export function cleanPath(path: Uint8Array, base: Uint8Array): Uint8Array {
     place += component.length + 1;
   }
   return clean;
+}
+
+/** Absolute, and nothing to resolve: what nearly every path is. One that has a component that begins with a dot may not be. */
+function isClean(path: Uint8Array): boolean {
+  const { length } = path;
+  if (path[0] !== slash || (length > 1 && path[length - 1] === slash)) return false;
+  for (let place = 1; place < length; place++) {
+    const byte = path[place];
+    if ((byte === slash || byte === dot) && path[place - 1] === slash) return false;
+  }
+  return true;
 }
