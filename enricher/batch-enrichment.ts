@@ -35,6 +35,8 @@ export class BatchEnrichment {
   #ancestryRoom = maxBatchAncestryBytes;
   readonly #ancestryIndexes = new Map<string, number>();
   readonly #commandLineIndexes = new Map<string, number>();
+  /** By the array itself: a process and its forks share one, and their content need not be compared. */
+  readonly #sharedCommandLines = new Map<readonly Uint8Array[], number>();
 
   constructor(
     batch: RawEventBatch,
@@ -168,6 +170,8 @@ export class BatchEnrichment {
 
   #commandLineIndex(node: ProcessNode): number {
     if (node.arguments === undefined) return -1;
+    const shared = this.#sharedCommandLines.get(node.arguments);
+    if (shared !== undefined && this.#commandLines[shared]?.truncated === node.argumentsTruncated) return shared;
     // By content: whether two processes share one array must not show, it is otherwise after a restart.
     const key = `${node.argumentsTruncated}\0${node.arguments.map((bytes) => latin1(bytes)).join('\0')}`;
     let index = this.#commandLineIndexes.get(key);
@@ -175,6 +179,7 @@ export class BatchEnrichment {
       index = this.#commandLines.push({ arguments: node.arguments, truncated: node.argumentsTruncated }) - 1;
       this.#commandLineIndexes.set(key, index);
     }
+    this.#sharedCommandLines.set(node.arguments, index);
     return index;
   }
 }
