@@ -35,7 +35,7 @@ async function batchesOf(log: string): Promise<readonly RawEventBatch[]> {
 async function sessionsBegun(options: CollectorOptions, count: number): Promise<void> {
   const file = join(options.dataDirectory, 'collector-sessions');
   const begun = (): number => (existsSync(file) ? readFileSync(file, 'latin1').split(' end').length - 1 : 0);
-  for (const end = performance.now() + 20_000; begun() < count;) {
+  for (const end = performance.now() + 60_000; begun() < count;) {
     if (performance.now() > end) throw new Error(`only ${begun()} of ${count} sessions began`);
     await sleep(10);
   }
@@ -123,3 +123,48 @@ kernelTest('a quiet second has a batch with the clock and the counters', async (
     t.true(batch.baseTimeNs - (counted[index]?.baseTimeNs ?? 0n) < 2_000_000_000n);
   }
 });
+
+kernelTest('a session that is killed before its first batch is appended leaves its gap to the next one', async (t) => {
+  const options = collectorOptions(t);
+  const log = mkdtempSync('/tmp/palisade-collector-log-');
+  t.teardown(() => {
+    rmSync(log, { recursive: true, force: true });
+  });
+  await wholeSession(options, log, 1);
+
+  // The second one has opened its session and written its batch down, and no log has taken it.
+  const held = spawn(
+    process.execPath,
+    ['--enable-source-maps', join(import.meta.dirname, '../support/held-collector.js'), JSON.stringify(options)],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const killed = once(held, 'exit');
+  const said = await Promise.race([once(held.stdout, 'data'), killed]);
+  t.is(String(said[0]), 'appending\n');
+  held.kill('SIGKILL');
+  await killed;
+  await wholeSession(options, log, 3);
+
+  const batches = await batchesOf(log);
+  const [first, second, third] = [...new Set(batches.map(({ session }) => session))];
+  if (first === undefined || second === undefined || third === undefined) return t.fail('there are not three sessions');
+  const gapsOf = (session: bigint): RawEventBatch['gaps'] =>
+    batches.filter((batch) => batch.session === session).flatMap(({ gaps }) => gaps);
+  t.deepEqual([...gapsOf(first), ...gapsOf(second)], []);
+  const [away, ...more] = gapsOf(third);
+  t.deepEqual(more, []);
+  t.is(away?.reason, 'monitorAway');
+  // From where the first one ended, over the second one's beginning, which nobody has told.
+  t.true((away?.fromTimeNs ?? 0n) > first, `from ${away?.fromTimeNs}, the first began at ${first}`);
+  t.true((away?.fromTimeNs ?? second) < second, `from ${away?.fromTimeNs}, the second began at ${second}`);
+  t.true((away?.toTimeNs ?? 0n) >= third, `to ${away?.toTimeNs}, the third began at ${third}`);
+});
+
+/** A collector that begins the given session, counted from 1, and is then told to end. */
+async function wholeSession(options: CollectorOptions, log: string, number: number): Promise<void> {
+  const child = begin(options, log);
+  const exited = once(child, 'exit');
+  await sessionsBegun(options, number);
+  child.kill('SIGTERM');
+  await exited;
+}
