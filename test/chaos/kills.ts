@@ -6,8 +6,8 @@ import { StagesProcess } from './stages-process.ts';
 
 /** Records that are committed between two kills, before the delay: the range of the seed's choice at least. */
 const leastMaxRecords = 12;
-/** The longest delay after them: several writes of a sink. */
-const maxDelayMs = 150;
+/** The longest delay after them: about one batch for half of the kills, and several writes of a sink for the others. */
+const maxDelaysMs = [12, 150] as const;
 /** Kills that may be made for one that counts. */
 const attemptsPerKill = 6;
 
@@ -50,6 +50,7 @@ export function* momentsOf(seed: number, maxRecords: number): Generator<Moment, 
   for (;;) {
     const target = random() < 0.5 ? 'stages' : 'engine';
     const records = 1 + Math.floor(random() * maxRecords);
+    const maxDelayMs = maxDelaysMs[random() < 0.5 ? 0 : 1];
     yield { target, records, delayMs: Math.floor(random() * maxDelayMs) };
   }
 }

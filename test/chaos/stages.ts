@@ -19,8 +19,13 @@ import { Metrics } from '../../runtime/metrics.ts';
 import { LogWatch } from './log-watch.ts';
 import { ChaosStream } from './stream.ts';
 
-/** Between two records: about the rhythm in which a collector appends. */
-const feedEveryMs = 20;
+/**
+ * Records that are ahead of what is judged: the stages are always at work, in batches of several, and the stream does not become
+ * longer than it must.
+ */
+const maxAhead = 4;
+/** Between two looks at whether there is room for the next record; less than what one takes to be judged. */
+const lookEveryMs = 2;
 
 const { values, positionals } = parseArgs({ options: { feed: { type: 'string' } }, allowPositionals: true });
 const [dataDirectory] = positionals;
@@ -51,17 +56,18 @@ async function feed(file: string): Promise<SourceStage> {
     name: 'feed',
     outputs: capturedTopics,
     async run(target, signal) {
-      for (let place = fedBefore(); !signal.aborted; place++) {
-        await target.append([stream.at(place)]);
-        // An abort only says that it ends here.
-        await delay(feedEveryMs, undefined, { signal }).catch(() => undefined);
+      using watch = new LogWatch(layout.log);
+      // Nothing else writes these topics: what is there was fed.
+      for (let place = watch.state().fed; !signal.aborted;) {
+        const { appended, judged } = watch.state();
+        if (appended - judged < maxAhead) {
+          await target.append([stream.at(place)]);
+          place += 1;
+        } else {
+          // An abort only says that it ends here.
+          await delay(lookEveryMs, undefined, { signal }).catch(() => undefined);
+        }
       }
     },
   };
-}
-
-/** Nothing else writes these topics: what is there was fed. */
-function fedBefore(): number {
-  using watch = new LogWatch(layout.log);
-  return watch.state().fed;
 }
