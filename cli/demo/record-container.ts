@@ -67,8 +67,11 @@ async function recordWhile(
   }
 }
 
-/** The first batch of a session is appended once the hooks are in place. */
-async function untilItWatches(dataDirectory: string, isRunning: () => boolean): Promise<void> {
+/**
+ * Waits until the `palisade record` with this data directory watches: the first batch of a session is appended once the hooks are
+ * in place. Throws where it does not, or has ended.
+ */
+export async function untilItWatches(dataDirectory: string, isRunning: () => boolean): Promise<void> {
   const directory = path.join(dataLayout(dataDirectory).recording, 'log');
   const untilMs = performance.now() + watchingTimeoutMs;
   let cause: unknown;

@@ -2,23 +2,20 @@
  * Makes the capture that chaos is run with, as root: `npx node dist/test/chaos/record.js`. Plays the story while
  * `palisade record` watches this kernel, and keeps of the recording what the story's containers did, and the policies.
  */
-import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import path from 'node:path';
 import process from 'node:process';
 import { ContainerExcerpt } from '../../cli/demo/excerpt.ts';
+import { untilItWatches } from '../../cli/demo/record-container.ts';
 import { CaptureWriter } from '../../eventlog/capture-writer.ts';
 import { CaptureEventLog } from '../../eventlog/capture.ts';
-import { eventually } from '../support/eventually.ts';
 import { PalisadeHome } from '../support/palisade-process.ts';
 import { Containers, whyNoContainers } from '../support/runc-container.ts';
 import { captureFile } from './capture-file.ts';
+import { ExcerptCounters } from './excerpt-counters.ts';
 import { containerPrefix, playContainer, storyContainers, StoryPolicies } from './story.ts';
 
-/**
- * Nothing tells from outside that a policy has been taken over, that the programs are attached or that the last event has
- * been recorded: so long is waited for each, and what came out is looked at by a test.
- */
+/** Nothing tells from outside that a policy has been taken over: so long is waited, and a test looks at what came of it. */
 const settleMs = 3000;
 
 const missing = whyNoContainers();
@@ -28,8 +25,9 @@ await using containers = new Containers();
 const policies = new StoryPolicies(path.join(home.dataDirectory, 'policies'));
 const recorded = path.join(home.dataDirectory, 'recorded.avro');
 const recorder = home.start(['record', '-o', recorded, '--policies', policies.folder]);
-await eventually('the monitor is pinned', () => (existsSync(`${home.pinDirectory}-recording`) ? true : undefined));
-await delay(settleMs);
+let hasEnded = false;
+void recorder.ended.finally(() => (hasEnded = true));
+await untilItWatches(home.dataDirectory, () => !hasEnded);
 
 for (let container = 0; container < storyContainers; container += 2) {
   const changes = [policies.before(container), policies.before(container + 1)].filter((change) => change !== undefined);
@@ -39,7 +37,7 @@ for (let container = 0; container < storyContainers; container += 2) {
   );
   await Promise.all([playContainer(containers, container), playContainer(containers, container + 1)]);
 }
-await delay(settleMs);
+// It drains the ring before it ends.
 recorder.kill('SIGINT');
 const { code, output, errors } = await recorder.ended;
 if (code !== 0) throw new Error(`record ended with ${String(code)}: ${errors}`);
@@ -48,6 +46,7 @@ process.stdout.write(output);
 await using capture = await CaptureEventLog.open(recorded);
 await using writer = await CaptureWriter.create(captureFile());
 const excerpt = new ContainerExcerpt((id) => id.startsWith(containerPrefix));
+const counters = new ExcerptCounters();
 const { signal } = new AbortController();
 const topics = ['policies', 'raw-events'] as const;
 for await (const record of capture.read({ topics, from: 'start', follow: false, signal })) {
@@ -55,6 +54,6 @@ for await (const record of capture.read({ topics, from: 'start', follow: false, 
     await writer.write(record);
     continue;
   }
-  const value = excerpt.take(record.value);
-  if (value !== undefined) await writer.write({ ...record, value });
+  const kept = excerpt.take(record.value);
+  if (kept !== undefined) await writer.write({ ...record, value: counters.counted(kept) });
 }
