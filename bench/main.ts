@@ -7,11 +7,22 @@ import { match } from './match.ts';
 import { replay } from './replay.ts';
 import { Report } from './report.ts';
 import { restore } from './restore.ts';
+import { ring } from './ring.ts';
 import { runTrials } from './run-trials.ts';
 import { sink } from './sink.ts';
+import { syscall } from './syscall.ts';
 
 /** Name → what measures it. */
-const benchmarks: Readonly<Record<string, Benchmark>> = { decode, match, replay, latency, sink, restore };
+const benchmarks: Readonly<Record<string, Benchmark>> = {
+  ring,
+  syscall,
+  decode,
+  match,
+  replay,
+  latency,
+  sink,
+  restore,
+};
 const usageExitCode = 64;
 
 /**

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <memory>
 #include <set>
+#include <stdexcept>
 #include <string>
 
 #include "kernel_error.h"
@@ -192,20 +193,21 @@ class MonitorObject : public Napi::ObjectWrap<MonitorObject> {
     return array;
   }
 
-  /// (limit) → { session, block, bytes }, or undefined where nothing waits.
+  /// (into) → { session, block, length }, or undefined where nothing waits. `into` has room for the largest event.
   Napi::Value ReadBlock(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     palisade::Monitor& monitor = this->monitor(env);
-    const auto limit = static_cast<std::size_t>(info[0].As<Napi::Number>().Int64Value());
+    Napi::Uint8Array into = info[0].As<Napi::Uint8Array>();
     return guarded(env, [&]() -> Napi::Value {
-      const auto waiting = monitor.peek(limit);
+      const auto waiting = monitor.peek(into.ByteLength());
       if (!waiting) return env.Undefined();
-      Napi::Uint8Array bytes = Napi::Uint8Array::New(env, waiting->extent.bytes);
-      const palisade::BlockNumber number = monitor.take(*waiting, bytes.Data());
+      // One event alone may be beyond the limit that was asked for.
+      if (waiting->extent.bytes > into.ByteLength()) throw std::length_error("an event is larger than a block");
+      const palisade::BlockNumber number = monitor.take(*waiting, into.Data());
       Napi::Object block = Napi::Object::New(env);
       block.Set("session", Napi::BigInt::New(env, number.session));
       block.Set("block", Napi::BigInt::New(env, number.block));
-      block.Set("bytes", bytes);
+      block.Set("length", Napi::Number::New(env, static_cast<double>(waiting->extent.bytes)));
       return block;
     });
   }

@@ -32,7 +32,10 @@ export interface HelperFailure {
 export interface MonitorBlock {
   /** All events of one block are of one session. */
   readonly session: bigint;
-  /** `struct palisade_event` after `struct palisade_event`, each aligned to 8 bytes; up to 1 MiB. Yours: never written again. */
+  /**
+   * `struct palisade_event` after `struct palisade_event`, each aligned to 8 bytes; up to 1 MiB. Valid until the next block is
+   * asked for: memory that is used again costs a third of memory that is new for each block.
+   */
   readonly bytes: Uint8Array;
   /** Gives the ring's space back: once what is in here is appended. In any order among blocks; a second call does nothing. */
   release(): void;
@@ -163,7 +166,7 @@ interface NativeMonitor {
   session(): bigint;
   predecessors(): readonly MonitorPredecessor[];
   discarded(): readonly DiscardedSession[];
-  readBlock(limit: number): { session: bigint; block: bigint; bytes: Uint8Array } | undefined;
+  readBlock(into: Uint8Array): { session: bigint; block: bigint; length: number } | undefined;
   releaseBlock(session: bigint, block: bigint): void;
   finishPredecessor(session: bigint): boolean;
   statistics(): MonitorStatistics;
@@ -258,22 +261,23 @@ export function openMonitor(options: MonitorOptions): Monitor {
   async function* blocks(signal: AbortSignal): AsyncGenerator<MonitorBlock, void, undefined> {
     if (isRead) throw new TypeError('the blocks of this monitor are being read already');
     isRead = true;
+    const memory = new Uint8Array(blockBytesMax);
     try {
       while (!signal.aborted && state !== 'closed') {
         // Asked before reading: what a detached ring does not have now, it will never have.
         const isFinal = state === 'detached';
-        const read = native.readBlock(blockBytesMax);
+        const read = native.readBlock(memory);
         if (read !== undefined) {
-          const { session, block, bytes } = read;
+          const { session, block, length } = read;
           yield {
             session,
-            bytes,
+            bytes: memory.subarray(0, length),
             release: () => {
               native.releaseBlock(session, block);
             },
           };
           // A full block: more waits already.
-          if (bytes.length > blockBytesMax / 2) continue;
+          if (length > blockBytesMax / 2) continue;
         } else if (isFinal) {
           return;
         }

@@ -19,7 +19,7 @@ export interface AvroType<Value> {
  * 104 days, cgroup ids and inodes may at any time, and avsc refuses such a number. On the wire it is an ordinary long.
  */
 function bigintLong(): avro.Type {
-  const slow = avro.types.LongType.__with({
+  return avro.types.LongType.__with({
     fromBuffer: (buffer: Buffer) => buffer.readBigInt64LE(),
     toBuffer: (value: bigint) => {
       const buffer = Buffer.allocUnsafe(8);
@@ -31,68 +31,6 @@ function bigintLong(): avro.Type {
     isValid: (value: unknown) => typeof value === 'bigint' && BigInt.asIntN(64, value) === value,
     compare: (first: bigint, second: bigint) => (first === second ? 0 : first < second ? -1 : 1),
   });
-  // avsc makes a buffer of every value on the way, which was a third of decoding; the type itself is frozen.
-  return Object.assign(Object.create(slow) as avro.Type, { _read: readBigint, _write: writeBigint });
-}
-
-/** Where avsc reads or writes (`Tap`, lib/utils.js of 5.7.9). What leads beyond the end it notices afterwards. */
-interface Tap {
-  readonly buf: Buffer;
-  pos: number;
-  isValid(): boolean;
-  writeLong(value: number): void;
-}
-
-/** Zig-zag numbers below this are doubles to the unit. */
-const safeMiddle = 2 ** 25;
-
-/** A `long` in groups of seven bits, at most ten, the lowest first: 28 bits each in two numbers, and the rest. */
-function readBigint(tap: Tap): bigint | undefined {
-  const { buf } = tap;
-  let { pos } = tap;
-  let [byte, low, middle, high] = [0x80, 0, 0, 0];
-  for (let shift = 0; shift < 28 && byte >= 0x80; shift += 7) {
-    byte = buf[pos++] ?? 0;
-    low |= (byte & 0x7f) << shift;
-  }
-  for (let shift = 0; shift < 28 && byte >= 0x80; shift += 7) {
-    byte = buf[pos++] ?? 0;
-    middle |= (byte & 0x7f) << shift;
-  }
-  for (let shift = 0; shift < 14 && byte >= 0x80; shift += 7) {
-    byte = buf[pos++] ?? 0;
-    high |= (byte & 0x7f) << shift;
-  }
-  tap.pos = pos;
-  if (!tap.isValid()) return undefined;
-  if (high === 0 && middle < safeMiddle) {
-    const value = low + middle * 2 ** 28;
-    return BigInt(value % 2 === 0 ? value / 2 : -(value + 1) / 2);
-  }
-  const value = BigInt.asUintN(64, (BigInt(high) << 56n) | (BigInt(middle) << 28n) | BigInt(low));
-  return (value >> 1n) ^ -(value & 1n);
-}
-
-function writeBigint(tap: Tap, value: unknown): void {
-  if (typeof value !== 'bigint' || BigInt.asIntN(64, value) !== value) {
-    throw new TypeError(`invalid "long": ${String(value)}`);
-  }
-  const number = Number(value);
-  if (number > -(2 ** 52) && number < 2 ** 52) {
-    tap.writeLong(number);
-    return;
-  }
-  // Here the zig-zag form has 53 bits at least: all groups of the two numbers are there.
-  const zigZag = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n));
-  const low = Number(zigZag & 0xfffffffn);
-  const middle = Number((zigZag >> 28n) & 0xfffffffn);
-  const high = Number(zigZag >> 56n);
-  const { buf } = tap;
-  for (let shift = 0; shift < 28; shift += 7) buf[tap.pos++] = ((low >> shift) & 0x7f) | 0x80;
-  for (let shift = 0; shift < 21; shift += 7) buf[tap.pos++] = ((middle >> shift) & 0x7f) | 0x80;
-  buf[tap.pos++] = (middle >> 21) | (high > 0 ? 0x80 : 0);
-  if (high > 0x7f) buf[tap.pos++] = (high & 0x7f) | 0x80;
-  if (high > 0) buf[tap.pos++] = high > 0x7f ? high >> 7 : high;
 }
 
 /**
