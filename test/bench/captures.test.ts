@@ -66,6 +66,10 @@ test('the recording tells the whole story: shell, package manager, credentials, 
   has({ operation: 'open', path: '/run/secrets/kubernetes.io/serviceaccount/token', returnValue: 3 });
   has({ operation: 'connect', executable: '/usr/bin/wget', address: '198.51.100.7:80', returnValue: -101 });
   has({ operation: 'exec', executable: '/tmp/.kworker' });
+  // What makes the way in and covers the tracks.
+  for (const operation of ['socket', 'bind', 'listen', 'accept']) has({ operation, executable: '/usr/sbin/httpd' });
+  has({ operation: 'rename', executable: '/usr/bin/mv', path: '/tmp/stage2' });
+  has({ operation: 'unlink', executable: '/usr/bin/rm', path: '/tmp/.kworker' });
   const alerts = await alertsOf(t, recordingFile());
   t.deepEqual(
     alerts,
@@ -77,6 +81,7 @@ test('the recording tells the whole story: shell, package manager, credentials, 
 test('the capture of a build is made of processes by at least 30 %, and one event in a hundred alerts', async (t) => {
   const acts = await actsOf(buildCaptureFile());
   t.true(share(acts, ['fork', 'exec', 'exit']) >= 0.3);
+  t.true(share(acts, ['unlink', 'rename']) > 0);
   t.true(acts.length >= 20_000 && acts.length <= 60_000, `${acts.length} events`);
   t.true(statSync(buildCaptureFile()).size < 3e6);
   t.true((await alertsOf(t, buildCaptureFile())).length / acts.length >= 0.01);
