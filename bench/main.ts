@@ -47,7 +47,7 @@ async function main(): Promise<void> {
     refuse(`No such benchmark: ${unknown.join(', ')}. There are: ${Object.keys(benchmarks).join(', ')}.`);
     return;
   }
-  await measure(wanted, new Report({ json: values.json }));
+  await measure(wanted, new Report({ json: values.json, output: process.stdout }));
 }
 
 async function measure(names: readonly string[], report: Report): Promise<void> {

@@ -17,7 +17,7 @@ const eventsPerBatch = 1000;
 export async function* repeatedBatches(file: string, events: number): AsyncGenerator<RawEventBatch> {
   const recorded = await readBatches(file);
   const stride = strideOf(recorded);
-  const rounds = Math.ceil(eventsPerBatch / stride.events);
+  const rounds = Math.max(1, Math.floor(eventsPerBatch / stride.events));
   const full = joinBatches(
     Array.from({ length: rounds }, (_, round) => recorded.map((batch) => later(batch, stride, round))).flat(),
   );

@@ -4,9 +4,11 @@ import type { Figure } from './benchmark.ts';
 /** Prints figures as they come: one JSON object a line for machines, or aligned text with the lowest and highest trial. */
 export class Report {
   readonly #json: boolean;
+  readonly #output: { write(text: string): unknown };
 
-  constructor(options: { readonly json: boolean }) {
+  constructor(options: { readonly json: boolean; readonly output: { write(text: string): unknown } }) {
     this.#json = options.json;
+    this.#output = options.output;
   }
 
   figure(bench: string, { figure, unit, values, baseline: baselines }: Figure): void {
@@ -15,13 +17,13 @@ export class Report {
     const ratio = baseline === null || baseline === 0 ? null : round(value / baseline);
     const rounded = { value: round(value), unit, baseline: baseline && round(baseline), ratio };
     if (this.#json) {
-      process.stdout.write(`${JSON.stringify({ bench, figure, ...rounded })}\n`);
+      this.#output.write(`${JSON.stringify({ bench, figure, ...rounded })}\n`);
       return;
     }
     const span = values.length > 1 ? ` [${round(Math.min(...values))} to ${round(Math.max(...values))}]` : '';
     const compared = ratio === null ? '' : `  (${ratio} × ${rounded.baseline ?? 0} ${unit})`;
     const text = `${bench.padEnd(8)} ${figure.padEnd(44)} ${String(rounded.value).padStart(12)} ${unit}`;
-    process.stdout.write(`${text}${span}${compared}\n`);
+    this.#output.write(`${text}${span}${compared}\n`);
   }
 
   /** What is going on, for whoever waits; never on standard output. */
