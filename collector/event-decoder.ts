@@ -111,6 +111,7 @@ export class EventDecoder {
       this.#bytes = block;
       this.#view = new DataView(block.buffer, block.byteOffset, block.byteLength);
     }
+    this.processes.beginBytes();
     while (position < block.length && this.events.count < limits.events && this.byteLength < limits.bytes) {
       const left = block.length - position;
       const size = left < eventHeaderBytes ? 0 : this.#view.getUint32(position + at.size, true);
@@ -187,7 +188,10 @@ export class EventDecoder {
 
     const process = this.processes.intern(this.#bytes, view, position, this.#starts);
     const file = this.#file(position, operation);
-    const typed = this.#typedPath(file, eventString.typedPath);
+    // Most paths are typed as they are: found out in half the time that looking the string up takes.
+    const isOwnPath = view.getUint8(position + at.pathSource) === eventPathSource.object;
+    const isAsTyped = isOwnPath && this.#isSame(eventString.path, eventString.typedPath);
+    const typed = isAsTyped ? -1 : this.#typedPath(file, eventString.typedPath);
     const isRename = operation === eventOperation.rename;
     const newFile = isRename ? this.#newFile(position) : -1;
     const newTyped = isRename ? this.#typedPath(newFile, eventString.newTypedPath) : -1;
@@ -254,6 +258,21 @@ export class EventDecoder {
 
   #lengthOf(string: number): number {
     return (this.#starts[string + 1] ?? 0) - (this.#starts[string] ?? 0);
+  }
+
+  /** Whether two strings of the event at hand have the same bytes. */
+  #isSame(first: number, second: number): boolean {
+    const length = this.#lengthOf(first);
+    if (length !== this.#lengthOf(second)) return false;
+    const view = this.#view;
+    let one = this.#starts[first] ?? 0;
+    let other = this.#starts[second] ?? 0;
+    const end = one + length;
+    for (const wordsEnd = end - 3; one < wordsEnd; one += 4, other += 4) {
+      if (view.getInt32(one, true) !== view.getInt32(other, true)) return false;
+    }
+    for (; one < end; one++, other++) if (this.#bytes[one] !== this.#bytes[other]) return false;
+    return true;
   }
 
   #isTruncated(position: number, string: number): boolean {

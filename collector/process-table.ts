@@ -21,6 +21,8 @@ export class ProcessTable extends RowSection {
   readonly #key = new Int32Array(keyWordsMax);
   /** By the lower bits of a pid: the process that came last with them, or -1. Most events are of few processes. */
   readonly #recent = new Int32Array(recentSlots).fill(-1);
+  /** Where in the bytes at hand an event of that process is; -1: it is not known to be in them. */
+  readonly #places = new Int32Array(recentSlots).fill(-1);
 
   /** `strings` is the batch's. */
   constructor(strings: BytesInterner, containerSeen: ContainerSeen) {
@@ -31,14 +33,24 @@ export class ProcessTable extends RowSection {
 
   /** The number of the process of the event at `position`, whose strings begin at `starts`. */
   intern(bytes: Uint8Array, view: DataView, position: number, starts: Int32Array): number {
-    const used = this.#fillKey(bytes, view, position, starts[stringsEnd] ?? 0);
+    const end = starts[stringsEnd] ?? 0;
     const slot = view.getInt32(position + at.hostTgid, true) & (recentSlots - 1);
     const recent = this.#recent[slot] ?? -1;
-    if (recent >= 0 && this.#keys.equals(recent, this.#key, used)) return recent;
-    const process = this.#keys.intern(this.#key, used);
+    const place = this.#places[slot] ?? -1;
+    // Events of one block are compared where they are; a key is made only for the first of a process.
+    if (recent >= 0 && place >= 0 && isSameProcess(bytes, view, place, position, end)) return recent;
+    const used = this.#fillKey(bytes, view, position, end);
+    const isRecent = recent >= 0 && this.#keys.equals(recent, this.#key, used);
+    const process = isRecent ? recent : this.#keys.intern(this.#key, used);
     this.#recent[slot] = process;
+    this.#places[slot] = position;
     if (process === this.count) this.#add(bytes, view, position, starts);
     return process;
+  }
+
+  /** Whatever comes now may be in other bytes, or in the same memory with other bytes in it. */
+  beginBytes(): void {
+    this.#places.fill(-1);
   }
 
   override clear(): void {
@@ -96,4 +108,23 @@ export class ProcessTable extends RowSection {
     const container = view.getBigInt64(position + at.containerCgroupId, true);
     if (container !== 0n) this.#containerSeen(container, view.getInt32(position + at.hostTgid, true));
   }
+}
+
+/** Whether all that `#fillKey` takes of the event at `position`, whose strings of the process end at `end`, is so at `place`. */
+function isSameProcess(bytes: Uint8Array, view: DataView, place: number, position: number, end: number): boolean {
+  const differs = (offset: number): boolean =>
+    view.getInt32(place + offset, true) !== view.getInt32(position + offset, true);
+  for (let offset: number = at.startTimeNs; offset < at.childStartTimeNs; offset += 4)
+    if (differs(offset)) return false;
+  if (differs(at.hostTgid) || differs(at.hostPpid) || differs(at.tgid)) return false;
+  for (let offset: number = at.ppid; offset < at.callerUid; offset += 4) if (differs(offset)) return false;
+  for (let offset: number = at.lengths; offset < at.lengths + 2 * stringsEnd; offset += 2) {
+    if (view.getUint16(place + offset, true) !== view.getUint16(position + offset, true)) return false;
+  }
+  let offset = eventHeaderBytes;
+  for (const wordsEnd = end - position - 3; offset < wordsEnd; offset += 4) if (differs(offset)) return false;
+  for (const bytesEnd = end - position; offset < bytesEnd; offset++) {
+    if (bytes[place + offset] !== bytes[position + offset]) return false;
+  }
+  return true;
 }

@@ -299,3 +299,61 @@ test('what of each CPU is in a batch is told by range and number', (t) => {
   );
   t.deepEqual(decodeBatch(decoder).sequences, []);
 });
+
+/** What tells processes of one pid apart: all that a process's row has but its pid. */
+const processNumbers = [
+  'startTimeNs',
+  'parentStartTimeNs',
+  'cgroupId',
+  'containerCgroupId',
+  'hostPpid',
+  'tgid',
+  'ppid',
+  'uid',
+  'euid',
+  'fsuid',
+  'gid',
+  'loginUid',
+  'pidNamespace',
+  'mountNamespace',
+] as const;
+const processStrings = ['comm', 'executable', 'parentExecutable', 'cwd', 'tty'] as const;
+
+test('events of one pid are of one process where everything about it is the same, and of another where anything is not', (t) => {
+  const text = Buffer.from('/some/text');
+  const strings = Object.fromEntries(processStrings.map((name) => [name, text]));
+  const event = (number?: string, string?: string): Uint8Array =>
+    kernelEvent({
+      numbers: {
+        operation: eventOperation.exit,
+        hostTgid: 9,
+        timeNs: 5n,
+        ...(number === undefined ? {} : { [number]: 1 }),
+      },
+      strings: { ...strings, ...(string === undefined ? {} : { [string]: Buffer.from('/some/tex_') }) },
+    });
+  const others = [
+    ...processNumbers.map((name) => event(name)),
+    ...processStrings.map((name) => event(undefined, name)),
+  ];
+  for (const other of others) {
+    const decoder = new EventDecoder(() => undefined);
+    decoder.add(kernelBlock([event(), event(), other, event(), other]), 0, noLimits);
+    const processes = decodeBatch(decoder).events.map(({ process }) => process);
+    t.deepEqual(processes, [0, 0, 1, 0, 1]);
+  }
+});
+
+test('memory that holds another block by now is looked at anew', (t) => {
+  const event = (uid: number): Uint8Array =>
+    kernelEvent({ numbers: { operation: eventOperation.exit, hostTgid: 9, timeNs: 5n, uid }, strings: {} });
+  const memory = Uint8Array.from(event(1));
+  const decoder = new EventDecoder(() => undefined);
+  decoder.add(memory, 0, noLimits);
+  memory.set(event(2));
+  decoder.add(memory, 0, noLimits);
+  t.deepEqual(
+    decodeBatch(decoder).processes.map(({ uid }) => uid),
+    [1, 2],
+  );
+});
