@@ -1,4 +1,4 @@
-import { unlink, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Session } from 'chdb';
 import { engineExceptionOf, EngineException } from './exception.ts';
@@ -115,8 +115,10 @@ export class ChdbSession implements Disposable {
       throw new EngineException(36, 'BAD_ARGUMENTS', 'An insert in the format Native has to name its columns.');
     // One at a time: this connection runs one statement at a time, and is the only one that may write.
     const file = path.join(this.#directory, 'insert.native');
-    await writeFile(file, body, { mode: 0o600 });
     try {
+      await writeFile(file, body, { mode: 0o600 }).catch((error: unknown) => {
+        throw notWritten(error);
+      });
       const names = columns.join(', ');
       const given = Object.entries(settings).map(([name, value]) => `${name} = ${literal(value)}`);
       const clause = given.length === 0 ? '' : ` SETTINGS ${given.join(', ')}`;
@@ -131,7 +133,7 @@ export class ChdbSession implements Disposable {
         elapsedNs: Math.round(elapsed * 1e9),
       };
     } finally {
-      await unlink(file);
+      await rm(file, { force: true });
     }
   }
 
@@ -175,6 +177,15 @@ export class ChdbSession implements Disposable {
 export interface Statements {
   readonly run: (sql: string, parameters: Parameters, format: string) => Promise<EngineResult>;
   readonly insert: (insert: RawInsert) => Promise<EngineResult>;
+}
+
+/** Rows that found no room, or no way to the disk, on their way: it is the machine that refuses, and it may pass. */
+function notWritten(error: unknown): EngineException {
+  const { code } = error as NodeJS.ErrnoException;
+  const text = `the rows of an insert could not be written to the disk: ${String(error)}`;
+  return code === 'ENOSPC' || code === 'EDQUOT'
+    ? new EngineException(243, 'NOT_ENOUGH_SPACE', text, { cause: error })
+    : new EngineException(236, 'ABORTED', text, { cause: error });
 }
 
 /** A name that needs no quotes. */

@@ -40,6 +40,15 @@ const fullnesses: readonly Fullness[] = [
     },
   },
   {
+    what: 'has no room even for the rows on their way to it',
+    fill: (disk) => {
+      disk.fillFiles(0);
+    },
+    makeRoom: (disk) => {
+      disk.makeRoomForFiles();
+    },
+  },
+  {
     what: 'becomes full in the midst of an insert',
     fill: (disk) => {
       disk.fillFiles(2);
