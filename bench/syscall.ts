@@ -19,11 +19,11 @@ const ringBytes = 8 << 20;
 
 /** By name: how many slices of how many calls. Together they fit into the ring, so that a late reader makes no call cheaper. */
 const calls = {
-  open: { slices: 20, calls: 500 },
-  exec: { slices: 20, calls: 20 },
-  connect: { slices: 20, calls: 500 },
-  unlink: { slices: 20, calls: 500 },
-  socket: { slices: 20, calls: 500 },
+  open: { slices: 200, calls: 50 },
+  exec: { slices: 100, calls: 4 },
+  connect: { slices: 200, calls: 50 },
+  unlink: { slices: 200, calls: 50 },
+  socket: { slices: 200, calls: 50 },
 } as const;
 const names = Object.keys(calls) as (keyof typeof calls)[];
 
