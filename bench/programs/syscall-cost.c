@@ -4,8 +4,9 @@
  *
  *   syscall-cost NAME SLICES CALLS FOLDER CPU
  *
- * Makes SLICES times CALLS calls and prints the nanoseconds of one call in the median slice: a slice is a millisecond
- * or so, and one in which the machine did something else is not the median. FOLDER is for files of its own.
+ * Makes SLICES times CALLS calls and prints the nanoseconds of one call in the median slice: a slice is short, a
+ * tenth of a millisecond or so, and one in which the machine did something else is not the median. FOLDER is for files
+ * of its own.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
