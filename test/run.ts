@@ -55,7 +55,7 @@ const parts: readonly Part[] = [
       'clang-format',
       '--dry-run',
       '-Werror',
-      ...globSync('{bpf,native,test/programs,bench/programs}/**/*.{c,h,cc}', {
+      ...globSync('{bpf,native,test/asan,test/programs,bench/programs}/**/*.{c,h,cc}', {
         cwd: root,
         exclude: (name) => name.includes('vmlinux') || name.endsWith('native/build'),
       }),
