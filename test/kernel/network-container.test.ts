@@ -4,9 +4,9 @@ import test from 'ava';
 import type { SocketAddress } from '../../schemas/generated.ts';
 import { collectorOptions, startCollector, type CollectedEvent } from '../support/collector-run.ts';
 import { ownNamespaces, whyNoKernelTests } from '../support/kernel-capture.ts';
-import { addressBytes, internetAddress, unixAddress } from '../support/network-story.ts';
 import { testProgram } from '../support/programs.ts';
 import { Containers, whyNoContainers } from '../support/runc-container.ts';
+import { addressBytes, internetAddress, unixAddress } from '../support/socket-address.ts';
 
 const reason = whyNoKernelTests() ?? whyNoContainers();
 const kernelTest = reason === undefined ? test.serial : test.serial.skip;

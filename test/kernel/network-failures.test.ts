@@ -4,19 +4,15 @@ import test from 'ava';
 import { eventAddressSource, eventOperation, eventPathSource } from '../../collector/event-layout.ts';
 import { whyNoKernelTests, type KernelCapture } from '../support/kernel-capture.ts';
 import type { KernelString } from '../support/kernel-event.ts';
-import {
-  addressBytes,
-  internetAddress,
-  networkStory,
-  unixAddress,
-  type NetworkEvent,
-} from '../support/network-story.ts';
+import { networkStories, type NetworkEvent } from '../support/network-story.ts';
+import { addressBytes, internetAddress, unixAddress } from '../support/socket-address.ts';
 
 // socket, bind, listen, accept, accept4 and connect that fail, and what is left out: every field of each event.
 
 const reason = whyNoKernelTests();
 const kernelTest = reason === undefined ? test.serial : test.serial.skip;
 if (reason !== undefined) console.log(`skipped: ${reason}`);
+const networkStory = networkStories(test);
 
 const [unix, inet, inet6] = [1n, 2n, 10n];
 const [stream, datagram] = [1n, 2n];

@@ -3,14 +3,8 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { eventAddressSource, eventPathSource } from '../../collector/event-layout.ts';
 import { whyNoKernelTests } from '../support/kernel-capture.ts';
-import {
-  addressBytes,
-  internetAddress,
-  networkStory,
-  unixAddress,
-  type NetworkEvent,
-  type NetworkStep,
-} from '../support/network-story.ts';
+import { networkStories, type NetworkEvent, type NetworkStep } from '../support/network-story.ts';
+import { addressBytes, internetAddress, unixAddress } from '../support/socket-address.ts';
 
 // socket, bind, listen, accept, accept4 and connect that succeed: every field of each event, against what getsockname and
 // getpeername say.
@@ -18,6 +12,7 @@ import {
 const reason = whyNoKernelTests();
 const kernelTest = reason === undefined ? test.serial : test.serial.skip;
 if (reason !== undefined) console.log(`skipped: ${reason}`);
+const networkStory = networkStories(test);
 
 const [unix, inet, inet6, netlink, packet] = [1n, 2n, 10n, 16n, 17n];
 const [stream, datagram, raw, sequenced] = [1n, 2n, 3n, 5n];

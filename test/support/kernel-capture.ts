@@ -35,6 +35,9 @@ export interface KernelCapture {
   finish(): Promise<void>;
 }
 
+/** What a capture needs of the test that it is for. */
+export type CaptureContext = Pick<ExecutionContext, 'title' | 'teardown'>;
+
 /** Why the kernel suite cannot run here, or undefined. */
 export function whyNoKernelTests(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root';
@@ -43,7 +46,7 @@ export function whyNoKernelTests(): string | undefined {
 }
 
 /** A pin directory of its own for each test, removed at its end. */
-export function pinDirectory(t: ExecutionContext): string {
+export function pinDirectory(t: CaptureContext): string {
   const name = t.title.replace(/[^a-z0-9]+/gi, '-').slice(0, 60);
   const directory = `/sys/fs/bpf/palisade-test-${process.pid}-${name}`;
   t.teardown(() => {
@@ -69,7 +72,7 @@ export function testHierarchy(): 'v2' | 'pids' {
 }
 
 /** Opens a monitor and reads all its blocks, until the test ends. */
-export function openCapture(t: ExecutionContext, options: Partial<MonitorOptions> = {}): KernelCapture {
+export function openCapture(t: CaptureContext, options: Partial<MonitorOptions> = {}): KernelCapture {
   const monitor = openMonitor({
     pinDirectory: options.pinDirectory ?? pinDirectory(t),
     ringBytes: 8 << 20,

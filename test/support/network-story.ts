@@ -1,8 +1,8 @@
-import { isIPv6 } from 'node:net';
-import type { ExecutionContext } from 'ava';
+import type { ExecutionContext, TestFn } from 'ava';
 import { openCapture, type KernelCapture } from './kernel-capture.ts';
 import type { KernelString } from './kernel-event.ts';
 import { testProgram } from './programs.ts';
+import { saidAddress, type SaidAddress } from './socket-address.ts';
 import { plainEvent, wholeOf, type WholeEvent } from './whole-event.ts';
 
 /** What of an event is not as an event without file and address has it. */
@@ -19,69 +19,39 @@ export interface NetworkStep {
   readonly event?: NetworkEvent | ((said: Said) => NetworkEvent);
 }
 
-/** A socket's end, as getsockname and getpeername tell it: bytes as latin1, which an event's strings are. */
-export interface SaidAddress {
-  readonly address: string;
-  readonly port: bigint;
-}
-
 /** What the program printed of the first step with this text, which asked the kernel for an address. */
 export type Said = (step: string) => SaidAddress;
 
-const families = { unix: 1, inet: 2, inet6: 10 } as const;
 const program = 'network';
 
-/** Bytes of an address of IPv4 or IPv6, as latin1. */
-export function addressBytes(text: string): string {
-  if (!isIPv6(text)) return String.fromCharCode(...text.split('.').map(Number));
-  const [head = '', tail] = text.split('::');
-  const groups = (part: string): number[] =>
-    part.split(':').flatMap((group) => {
-      if (group === '') return [];
-      if (group.includes('.')) return group.split('.').map(Number);
-      return [parseInt(group, 16) >> 8, parseInt(group, 16) & 0xff];
-    });
-  const before = groups(head);
-  const after = groups(tail ?? '');
-  const zeros = tail === undefined ? [] : Array.from({ length: 16 - before.length - after.length }, () => 0);
-  return String.fromCharCode(...before, ...zeros, ...after);
-}
+/** Runs the steps of a story, see `networkStories`. */
+export type NetworkStory = (
+  t: ExecutionContext,
+  steps: readonly NetworkStep[],
+  options?: { readonly cwd?: string; readonly uid?: number },
+) => Promise<KernelCapture>;
 
-/** A struct sockaddr_in or sockaddr_in6 in hexadecimal, as the program takes it; behind it may stand @FD for the port. */
-export function internetAddress(text: string, port = 0): string {
-  const address = Buffer.from(addressBytes(text), 'latin1');
-  const bytes = Buffer.alloc(address.length === 4 ? 16 : 28);
-  bytes.writeUInt16LE(address.length === 4 ? families.inet : families.inet6);
-  bytes.writeUInt16BE(port, 2);
-  address.copy(bytes, address.length === 4 ? 4 : 8);
-  return bytes.toString('hex');
-}
-
-/** A struct sockaddr_un in hexadecimal, no longer than its name; an abstract one begins with a NUL. */
-export function unixAddress(name: string): string {
-  return Buffer.concat([Buffer.of(families.unix, 0), Buffer.from(name, 'latin1')]).toString('hex');
-}
-
-/** Of a struct sockaddr in hexadecimal. */
-function addressOf(text: string): SaidAddress {
-  const bytes = Buffer.from(text, 'hex');
-  const family = bytes.readUInt16LE();
-  if (family === families.unix) {
-    const name = bytes.toString('latin1', 2);
-    return { address: name.startsWith('\0') ? name : name.replace(/\0.*/su, ''), port: 0n };
-  }
-  const start = family === families.inet ? 4 : 8;
-  const end = family === families.inet ? 8 : 24;
-  return { address: bytes.toString('latin1', start, end), port: BigInt(bytes.readUInt16BE(2)) };
+/** Stories that share one capture, since opening one takes longer than all that they do. It ends after the file's tests. */
+export function networkStories(test: TestFn): NetworkStory {
+  const endings: (() => unknown)[] = [];
+  let capture: KernelCapture | undefined;
+  test.after.always('the capture ends', async () => {
+    for (const end of endings.reverse()) await end();
+  });
+  return async (t, steps, options = {}) => {
+    capture ??= openCapture({ title: t.title, teardown: (end) => endings.push(end) });
+    await tell(t, capture, steps, options);
+    return capture;
+  };
 }
 
 /** Runs the steps in one process, and asserts every field of every event between its exec and its exit. */
-export async function networkStory(
+async function tell(
   t: ExecutionContext,
+  capture: KernelCapture,
   steps: readonly NetworkStep[],
-  options: { readonly cwd?: string; readonly uid?: number } = {},
-): Promise<KernelCapture> {
-  const capture = openCapture(t);
+  options: { readonly cwd?: string; readonly uid?: number },
+): Promise<void> {
   const cwd = options.cwd ?? '/';
   const run = await capture.run(
     testProgram(program),
@@ -91,7 +61,7 @@ export async function networkStory(
   t.is(run.status, 0, run.stdout);
   const printing = steps.filter(({ step }) => step !== 'compat');
   const lines = run.stdout.split('\n');
-  const said: Said = (asked) => addressOf(lines[printing.findIndex(({ step }) => step === asked)] ?? '');
+  const said: Said = (asked) => saidAddress(lines[printing.findIndex(({ step }) => step === asked)] ?? '');
   printing.forEach(({ step, result }, index) => {
     if (result !== undefined) t.is(lines[index], String(result), step);
   });
@@ -114,5 +84,4 @@ export async function networkStory(
     t.deepEqual(between[index], event, `event ${index + 1}`);
   });
   t.is(between.length, expected.length, 'and nothing else came');
-  return capture;
 }

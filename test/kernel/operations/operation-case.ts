@@ -41,9 +41,10 @@ export interface OperationCase {
 }
 
 /** `192.0.2.1:80`, `[2001:db8::1]:80` with every group, a path, `family 16` where there is no address that we know how to write. */
-export function addressText({ family, address, port }: SocketAddress): string {
+export function addressText({ family, address, port }: Pick<SocketAddress, 'family' | 'address' | 'port'>): string {
   const bytes = Buffer.from(address);
+  if (bytes.length === 0) return `family ${family}`;
   if (family === 2) return `${bytes.join('.')}:${port}`;
   if (family === 10) return `[${(bytes.toString('hex').match(/.{4}/gu) ?? []).join(':')}]:${port}`;
-  return bytes.length > 0 ? bytes.toString('latin1') : `family ${family}`;
+  return bytes.toString('latin1');
 }

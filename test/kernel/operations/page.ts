@@ -38,13 +38,23 @@ ${operationCases.map(rowOf).join('\n')}
 What was typed is user memory, read when the call returns: another thread may have changed it since the kernel read it. Paths
 are as the process's own root shows them; one that is longer than can be walked is a known suffix (\`pathTruncated\`).
 
+## How an address was had
+
+- \`object\`: what the socket itself has in the kernel when the call returns.
+- \`argument\`: what was passed: user memory, as above.
+
+Type and protocol are the socket's wherever there is one. Of other families than IPv4, IPv6 and AF_UNIX only the family is
+told, of raw sockets no port, of IPv6 no scope.
+
 ## What is told of a call
 
 - One that fails is told with its errno, and so is one that changes nothing. Not told, but counted as filtered: an open with
   \`O_PATH\`, which reads and writes nothing, and an open or exec that a signal ended before it had begun, which the kernel
-  starts again or its caller sees as EINTR.
+  starts again or its caller sees as EINTR. Likewise an accept that found nobody, by EAGAIN or because a signal came first. A
+  connect that a signal interrupts goes on, and is told; where the kernel starts it again, that is told as another one.
 - 32-bit calls are told under the names and numbers of their 64-bit twins.
-- Not seen at all: the same acts by \`io_uring\`, which are no system calls of their own.
+- Not seen at all: the same acts by \`io_uring\`, which are no system calls of their own; \`socketpair\`, whose
+  sockets reach nobody else; and what 32-bit programs do by \`socketcall\`.
 `;
 
 const file = path.join(import.meta.dirname, '../../../docs/operations.md');
