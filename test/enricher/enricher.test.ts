@@ -1,7 +1,7 @@
 import test from 'ava';
 import { enricherStage } from '../../enricher/enricher.ts';
 import type { OutputRecord } from '../../eventlog/event-log.ts';
-import type { Coverage, EnrichedEventBatch, RawEventBatch } from '../../schemas/generated.ts';
+import type { Coverage, EnrichedEventBatch, RawEventBatch, SocketAddress } from '../../schemas/generated.ts';
 import { bytesOf, containerDescriptor, hostDescriptor, TestNode } from '../support/raw-batch.ts';
 import { logRecord, valuesOf } from '../support/run-processor.ts';
 
@@ -40,6 +40,42 @@ test('an event of a process made by fork and exec has every ancestor up to the f
   const { enriched } = feed([node.batch()]);
   t.is(ancestryOf(enriched[0], -1), '/bin/bash < /sbin/init');
   t.is(commandLineOf(enriched[0], -1), 'cat /etc/passwd');
+});
+
+test('what is done to sockets goes on with its addresses, and is somebody’s', (t) => {
+  const node = new TestNode();
+  const init = node.process({ hostPid: 1, executable: '/sbin/init' });
+  node.existing(init);
+  const server = node.fork(init);
+  node.exec(server, '/usr/bin/server');
+  const own = { family: 2, socketType: 1, protocol: 6, address: bytesOf('own'), port: 80, source: 'object' } as const;
+  const peer = { ...own, address: bytesOf('peer'), port: 4000 };
+  const refused = { ...peer, source: 'argument' } as const;
+  const nothing = { ...own, address: bytesOf(''), port: 0 };
+  node.onSocket('socket', server, nothing);
+  node.onSocket('bind', server, own, { path: '/run/socket' });
+  node.onSocket('listen', server, own);
+  node.onSocket('accept', server, peer, { localAddress: own });
+  node.onSocket('connect', server, refused, { returnValue: -111 });
+  const [enriched] = feed([node.batch()]).enriched;
+  const plain = (address: SocketAddress | undefined): object | undefined =>
+    address && { ...address, address: Buffer.from(address.address).toString() };
+  const rows = enriched?.raw.events.slice(-5) ?? [];
+  t.deepEqual(
+    rows.map(({ operation, address, localAddress }) => [
+      operation,
+      plain(enriched?.raw.addresses[address]),
+      plain(enriched?.raw.addresses[localAddress]),
+    ]),
+    [
+      ['socket', plain(nothing), undefined],
+      ['bind', plain(own), undefined],
+      ['listen', plain(own), undefined],
+      ['accept', plain(peer), plain(own)],
+      ['connect', plain(refused), undefined],
+    ],
+  );
+  for (let row = -5; row < 0; row++) t.is(ancestryOf(enriched, row), '/sbin/init');
 });
 
 test('an ancestor that has exited stays in the ancestry of what it made, also when that was given another parent', (t) => {

@@ -51,6 +51,16 @@ export interface NameOptions extends ActOptions {
   readonly newFile?: Partial<Omit<FileObject, 'path'>>;
 }
 
+/** By operation: the number of its system call. */
+const networkSyscalls = { socket: 41, connect: 42, accept: 43, bind: 49, listen: 50 } as const;
+
+export type NetworkOperation = keyof typeof networkSyscalls;
+
+export interface SocketOptions extends ActOptions {
+  readonly path?: Bytes;
+  readonly localAddress?: SocketAddress;
+}
+
 export interface ExecOptions extends ActOptions {
   readonly arguments?: readonly Bytes[];
   readonly argumentsTruncated?: boolean;
@@ -238,8 +248,21 @@ export class TestNode {
     });
   }
 
-  connect(process: TestProcess, address: SocketAddress, options: ActOptions = {}): void {
-    this.#act('connect', process, options, { address: this.#rows.address(address), syscall: 42, fileDescriptor: 4 });
+  /** An act on a socket; `path` is the file that it is bound to or reaches. */
+  onSocket(
+    operation: NetworkOperation,
+    process: TestProcess,
+    address: SocketAddress,
+    options: SocketOptions = {},
+  ): void {
+    const rows = this.#rows;
+    this.#act(operation, process, options, {
+      address: rows.address(address),
+      localAddress: options.localAddress === undefined ? -1 : rows.address(options.localAddress),
+      file: options.path === undefined ? -1 : rows.file(options.path, {}),
+      syscall: networkSyscalls[operation],
+      fileDescriptor: operation === 'socket' ? -1 : 4,
+    });
   }
 
   /** The kernel saw an act and had no room for it: its sequence number never comes. */
