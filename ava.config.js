@@ -3,5 +3,6 @@ export default {
   typescript: { rewritePaths: { 'test/': 'dist/test/' }, compile: false },
   files: ['test/**/*.test.ts', '!test/kernel/**', '!test/engine/**', '!test/flow/**'],
   nodeArguments: ['--enable-source-maps'],
-  timeout: '2m',
+  // Without any test's end; for a machine that is busy with much else. Waits of the tests are shorter and say what for.
+  timeout: '10m',
 };

@@ -5,5 +5,6 @@ export default {
   nodeArguments: ['--enable-source-maps'],
   workerThreads: false,
   concurrency: 1,
-  timeout: '4m',
+  // Without any test's end; for a machine that is busy with much else. Waits of the tests are shorter and say what for.
+  timeout: '15m',
 };

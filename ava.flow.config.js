@@ -7,5 +7,6 @@ export default {
   concurrency: 1,
   // Tests watch the whole machine: two at once would see each other's acts.
   serial: true,
-  timeout: '4m',
+  // Without any test's end; for a machine that is busy with much else. Waits of the tests are shorter and say what for.
+  timeout: '15m',
 };

@@ -15,6 +15,8 @@ export interface ProgressOptions {
   /** Whether `output` can redraw a line in place. */
   readonly isTerminal: boolean;
   readonly columns: () => number;
+  /** Milliseconds of a clock that nobody sets. Default: this process's. */
+  readonly nowMs?: () => number;
 }
 
 const redrawEveryMs = 100;
@@ -25,17 +27,21 @@ const grouped = new Intl.NumberFormat('en-US');
 /** A bar that is redrawn in place on a terminal, and a line every five seconds elsewhere. */
 export class Progress {
   readonly #options: ProgressOptions;
-  readonly #startedMs = performance.now();
-  #shownMs = performance.now();
+  readonly #nowMs: () => number;
+  readonly #startedMs: number;
+  #shownMs: number;
   #isShown = false;
 
   constructor(options: ProgressOptions) {
     this.#options = options;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
+    this.#startedMs = this.#nowMs();
+    this.#shownMs = this.#startedMs;
   }
 
   /** Shows how far it is, where it is time to; may be called as often as one likes. */
   show(now: { readonly share: number | undefined; readonly events: number; readonly result: () => string }): void {
-    const nowMs = performance.now();
+    const nowMs = this.#nowMs();
     const { output, isTerminal, columns } = this.#options;
     if (nowMs - this.#shownMs < (isTerminal ? redrawEveryMs : plainEveryMs)) return;
     this.#shownMs = nowMs;

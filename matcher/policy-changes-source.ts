@@ -3,12 +3,18 @@ import { stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../runtime/logger.ts';
 
-/** How long files must be quiet before they are read: editors and kubectl write in several steps. */
-const quietMs = 200;
-/** How long that is waited for, or a file that never rests would keep all others from being read. */
-const longestUnrestMs = 2_000;
-/** How often files are read without a notice: some file systems give none, and watches have a limit. */
-const rescanMs = 10_000;
+/** When files are read, in milliseconds. */
+export interface PolicyPace {
+  /** How long files must be quiet before they are read: editors and kubectl write in several steps. */
+  readonly quietMs: number;
+  /** How long that is waited for, or a file that never rests would keep all others from being read. */
+  readonly longestUnrestMs: number;
+  /** How often files are read without a notice: some file systems give none, and watches have a limit. */
+  readonly rescanMs: number;
+}
+
+export const defaultPolicyPace: PolicyPace = { quietMs: 200, longestUnrestMs: 2_000, rescanMs: 10_000 };
+
 /** Folders watched at most; what is in further ones is found by the regular look. */
 const maxWatchers = 1_024;
 
@@ -18,14 +24,16 @@ const maxWatchers = 1_024;
  */
 export class PolicyChanges implements Disposable {
   readonly #logger: Logger;
+  readonly #pace: PolicyPace;
   /** By path and inode; `undefined`: it can't be watched. */
   readonly #watchers = new Map<string, FSWatcher | undefined>();
   readonly #seen = new Set<string>();
   #notify: () => void = () => undefined;
   #changed: Promise<void> = Promise.resolve();
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, pace: PolicyPace) {
     this.#logger = logger;
+    this.#pace = pace;
   }
 
   /** A look begins: what changes from now on is a change after it. */
@@ -54,6 +62,7 @@ export class PolicyChanges implements Disposable {
 
   /** Resolves when it is time to look: after a change, once the files are quiet, or without one; and on abort. */
   async next(signal: AbortSignal): Promise<void> {
+    const { quietMs, longestUnrestMs, rescanMs } = this.#pace;
     await this.#isChanged(rescanMs, signal);
     const latest = performance.now() + longestUnrestMs;
     do this.#reset();

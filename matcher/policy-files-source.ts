@@ -6,7 +6,7 @@ import { renderIssues, type Issue } from '../policy/issue.ts';
 import { printable } from '../runtime/printable.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { retry } from '../runtime/retry.ts';
-import { PolicyChanges } from './policy-changes-source.ts';
+import { defaultPolicyPace, PolicyChanges, type PolicyPace } from './policy-changes-source.ts';
 import { policyDifference, type PolicyScan } from './policy-difference.ts';
 import { combineReadings, policyTextOf, readPolicyText, type PolicyReading, type PolicyText } from './policy-scan.ts';
 
@@ -28,6 +28,8 @@ export interface PolicyFilesOptions {
   /** Names this source in its records: what it finds under its own name and in no file any more, it deletes. */
   readonly sourceId: string;
   readonly logger: Logger;
+  /** Of a source that follows the files. Default: `defaultPolicyPace`. */
+  readonly pace?: PolicyPace;
 }
 
 /** What one look at the files came to. */
@@ -49,7 +51,7 @@ export function policyFilesSource(options: PolicyFilesOptions): SourceStage {
     name: 'policy-files',
     outputs: ['policies'],
     async run(log, signal) {
-      using changes = new PolicyChanges(options.logger);
+      using changes = new PolicyChanges(options.logger, options.pace ?? defaultPolicyPace);
       const looker = new Looker(options, (folder) => changes.watch(folder));
       while (!signal.aborted) {
         const look = async (): Promise<void> => {

@@ -1,17 +1,30 @@
 import { Writable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { Progress, progressText } from '../../cli/progress.ts';
 
-function shown(isTerminal: boolean, columns = 200): { readonly progress: Progress; readonly text: () => string } {
+interface Shown {
+  readonly progress: Progress;
+  readonly text: () => string;
+  /** Lets time pass, in milliseconds. */
+  readonly pass: (ms: number) => void;
+}
+
+function shown(isTerminal: boolean, columns = 200): Shown {
   let written = '';
+  let nowMs = 1000;
   const output = new Writable({
     write(chunk: Buffer, _encoding, done) {
       written += chunk.toString();
       done();
     },
   });
-  return { progress: new Progress({ output, isTerminal, columns: () => columns }), text: () => written };
+  return {
+    progress: new Progress({ output, isTerminal, columns: () => columns, nowMs: () => nowMs }),
+    text: () => written,
+    pass: (ms) => {
+      nowMs += ms;
+    },
+  };
 }
 
 const half = { share: 0.5, events: 1_204_000, result: () => '12 alerts' };
@@ -27,9 +40,9 @@ test('progress is a line of figures', (t) => {
   );
 });
 
-test('on a terminal a bar is redrawn in place, not wider than it is, and gone before the last line', async (t) => {
-  const { progress, text } = shown(true, 40);
-  await delay(120);
+test('on a terminal a bar is redrawn in place, not wider than it is, and gone before the last line', (t) => {
+  const { progress, text, pass } = shown(true, 40);
+  pass(120);
   progress.show(half);
   progress.show(half);
   t.regex(text(), /^\r\u001b\[K█{12}░{12} 50 % · 1,20[^\n]*$/u);
@@ -38,9 +51,9 @@ test('on a terminal a bar is redrawn in place, not wider than it is, and gone be
   t.true(text().endsWith('\r\u001b[Kdone\n'));
 });
 
-test('elsewhere nothing is redrawn, and short work says nothing but its end', async (t) => {
-  const { progress, text } = shown(false);
-  await delay(120);
+test('elsewhere nothing is redrawn, and short work says nothing but its end', (t) => {
+  const { progress, text, pass } = shown(false);
+  pass(120);
   progress.show(half);
   progress.print('done\n');
   t.is(text(), 'done\n');

@@ -21,6 +21,7 @@ import { alertColumns, coverageColumns } from '../../sink/table-columns.ts';
 import { valuesOf } from '../eventlog/avro-arbitrary.ts';
 import { sampleAlert } from '../support/alert.ts';
 import { migrationsDirectory, rowsOf, startTestEngine } from '../support/engine.ts';
+import { eventually } from '../support/eventually.ts';
 
 const never = new AbortController().signal;
 const repeated = 'SELECT id, count() FROM alerts GROUP BY id HAVING count() > 1';
@@ -412,22 +413,22 @@ test.serial('kill -9 of the engine while alerts flow: each one once at any momen
         alerts(first, first + 49).map((value) => ({ topic: 'alerts' as const, key: value.nodeId, value })),
       );
       // Wherever it meets the engine: between two inserts, in one, or before one was answered.
-      const { pid } = engine.engine.engineStatus();
-      if (first % 400 === 1 && pid !== undefined) {
+      if (first % 400 === 1) {
+        const pid = await eventually('an engine', () => engine.engine.engineStatus().pid);
         process.kill(pid, 'SIGKILL');
         kills.push(pid);
       }
       await sleep(50);
     }
-    for (let attempt = 0; attempt < 200; attempt++) {
+    await eventually('all alerts', async () => {
       const stored = await rowsOf<{ readonly rows: string }>(engine.reader, 'SELECT count() AS rows FROM alerts').catch(
         () => [],
       );
-      if (stored[0]?.rows === String(total)) break;
+      if (stored[0]?.rows === String(total)) return true;
       // Whatever is there by now is there once; while the engine is restarted there is nobody to ask.
       t.deepEqual(await rowsOf(engine.reader, repeated).catch(() => []), []);
-      await sleep(100);
-    }
+      return undefined;
+    });
     t.deepEqual(await rowsOf(engine.reader, 'SELECT count() AS rows, uniqExact(id) AS ids FROM alerts'), [
       { rows: String(total), ids: String(total) },
     ]);

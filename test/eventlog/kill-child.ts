@@ -8,7 +8,8 @@ import { event, quietly, recordsOf, tagger, textOf } from './toy.ts';
 
 /*
  * A flow in the directory given, to be killed: a source that appends numbered events and prints each number once it is
- * acknowledged, the tagger, and a sink that notes each write in the file `written`, in one system call.
+ * acknowledged, the tagger, and a sink that notes each write in the file `written`, in one system call: a kill
+ * within it may leave the beginning of a line, which the next one does not go on with.
  */
 const directory = process.argv[2] ?? '';
 const log = await EmbeddedEventLog.open({ directory, retention: { checkEveryMs: 5 } });
@@ -32,7 +33,7 @@ const file: SinkStage = {
   input: 'workloads',
   write: async (records, { first, last }) => {
     const written = records.map((record) => [record.offset, textOf(record)]);
-    appendFileSync(join(directory, 'written'), `${JSON.stringify({ first, last, written })}\n`);
+    appendFileSync(join(directory, 'written'), `\n${JSON.stringify({ first, last, written })}\n`);
     // A destination that is slow to say so: many kills come between its having the records and the commit.
     await delay(30);
   },

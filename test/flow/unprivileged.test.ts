@@ -46,7 +46,7 @@ interface RecordedAlert {
 test('without root `up` says so in one message, and plays the recording through the same pipeline to SQL, each alert marked', async (t) => {
   await using user = new UnprivilegedUser();
   const up = user.start(['up']);
-  await up.says(/The recording is over/u, 60_000);
+  await up.says(/The recording is over/u);
   // It is over when all is appended; the alerts come behind, in the order of the story.
   const isShown = (line: string): boolean => /^\d\d:\d\d:\d\d\.\d{3} {2}/u.test(line);
   const alerts = await eventually(

@@ -130,8 +130,6 @@ kernelTest('of a hundred containers in a row that live a moment, each is attribu
     return Number((exit?.batch.baseTimeNs ?? 0n) - batch.baseTimeNs) + (exit?.row.timeNs ?? 0) - row.timeNs;
   });
   t.true(lives.every((lifeNs) => lifeNs > 0));
-  // Most of them, whatever else this machine is doing.
-  t.true((lives.sort((one, other) => one - other)[50] ?? Infinity) < 50_000_000);
   const identities = collector.events.map(({ row, batch }) => `${batch.session} ${row.cpu} ${row.sequence}`);
   t.is(new Set(identities).size, identities.length);
 });

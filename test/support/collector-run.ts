@@ -8,10 +8,8 @@ import type { CollectorEvent } from '../../collector/collector-session.ts';
 import type { EventLog, OutputRecord } from '../../eventlog/event-log.ts';
 import { avroTypeOf } from '../../schemas/avro-types.ts';
 import type { ContainerDescriptor, ProcessContext, RawEvent, RawEventBatch } from '../../schemas/generated.ts';
+import { patienceMs } from './eventually.ts';
 import { pinDirectory } from './kernel-capture.ts';
-
-/** How long something may take to arrive; far more than it takes, for a busy machine. */
-const arrivalMs = 60_000;
 
 /** A row with what it points at, bytes as latin1. */
 export interface CollectedEvent {
@@ -63,7 +61,7 @@ export class CollectorRun implements AsyncDisposable {
 
   /** Waits until `get` gives something. */
   async until<Value>(get: () => Value | undefined, what: string): Promise<Value> {
-    const end = performance.now() + arrivalMs;
+    const end = performance.now() + patienceMs;
     while (performance.now() < end) {
       const value = get();
       if (value !== undefined) return value;
@@ -71,7 +69,7 @@ export class CollectorRun implements AsyncDisposable {
       await Promise.race([this.#done, sleep(1)]);
       await sleep(10);
     }
-    throw new Error(`${what} did not arrive in ${arrivalMs} ms; ${this.events.length} events did`);
+    throw new Error(`${what} did not arrive in ${patienceMs} ms; ${this.events.length} events did`);
   }
 
   /** Until the first batch of this session is there: what happens from now on is seen. */

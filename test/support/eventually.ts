@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** Far more than anything takes that tests wait for, on a machine that is busy with much else. */
+export const patienceMs = 120_000;
 /** Between two looks. */
 const pollMs = 50;
 
@@ -7,7 +9,7 @@ const pollMs = 50;
 export async function eventually<Found>(
   what: string,
   look: () => Promise<Found | undefined> | Found | undefined,
-  timeoutMs = 30_000,
+  timeoutMs = patienceMs,
 ): Promise<Found> {
   const untilMs = performance.now() + timeoutMs;
   for (;;) {

@@ -8,9 +8,6 @@ import { rowsOf } from './engine.ts';
 import { eventually } from './eventually.ts';
 import { PalisadeHome, type PalisadeProcess, type StartOptions } from './palisade-process.ts';
 
-/** The engine alone takes seconds to start where the machine is busy. */
-const startTimeoutMs = 60_000;
-
 /** A rule of a policy's `file.matchDirectories`. */
 export interface DirectoryPolicy {
   readonly directory: string;
@@ -77,7 +74,7 @@ export class FlowHome extends PalisadeHome {
   /** Starts `palisade up` and waits until it watches this machine. */
   async up(options: StartOptions = {}): Promise<PalisadeProcess> {
     const up = this.startUp(options);
-    await up.says(/Watching this machine/u, startTimeoutMs);
+    await up.says(/Watching this machine/u);
     return up;
   }
 

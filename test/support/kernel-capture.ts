@@ -5,10 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { openMonitor, type Monitor, type MonitorOptions } from '../../native/monitor.ts';
+import { patienceMs } from './eventually.ts';
 import { decodeBlock, type KernelEvent } from './kernel-event.ts';
-
-/** How long an event may take to arrive; far more than it takes, for a busy machine. */
-const arrivalMs = 60_000;
 
 /** What one program did. */
 export interface ProgramRun {
@@ -94,7 +92,7 @@ export function openCapture(t: CaptureContext, options: Partial<MonitorOptions> 
   });
 
   const event = async (accept: (event: KernelEvent) => boolean): Promise<KernelEvent> => {
-    const deadline = performance.now() + arrivalMs;
+    const deadline = performance.now() + patienceMs;
     for (;;) {
       const found = events.find(accept);
       if (found !== undefined) return found;

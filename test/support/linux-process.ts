@@ -43,18 +43,23 @@ export function ancestorsOf(pid: number): readonly LinuxProcess[] {
 
 /** Pids of a process's children whose command line matches. */
 export function childrenOf(pid: number, commandLine: RegExp): readonly number[] {
-  return readdirSync(`/proc/${pid}/task`)
-    .flatMap((task) => readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' '))
+  return textOf(() => readdirSync(`/proc/${pid}/task`).join(' '))
+    .split(' ')
+    .flatMap((task) => textOf(() => readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8')).split(' '))
     .filter((child) => child !== '' && commandLine.test(commandLineOf(Number(child))))
     .map(Number);
 }
 
 /** Arguments joined by spaces; empty where the process is gone. */
 function commandLineOf(pid: number): string {
+  return textOf(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')).replaceAll('\0', ' ');
+}
+
+/** What /proc has; nothing where the process or thread ended between two looks. */
+function textOf(read: () => string): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    return read();
   } catch {
-    // It ended between the two looks.
     return '';
   }
 }

@@ -5,10 +5,9 @@ import path from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { packageRoot } from '../../cli/package-root.ts';
+import { patienceMs } from './eventually.ts';
 import { childrenOf, isAlive } from './linux-process.ts';
 
-/** The engine's process ends by itself when the one that started it is gone. */
-const engineGoneMs = 10_000;
 const engineCommand = /sink\/engine\/main/u;
 
 /** How a finished command ended. */
@@ -113,7 +112,8 @@ export class PalisadeProcess {
       process.kill(this.pid, 'SIGKILL');
     }
     await this.ended;
-    const untilMs = performance.now() + engineGoneMs;
+    // It ends by itself when the one that started it is gone.
+    const untilMs = performance.now() + patienceMs;
     while (engine !== undefined && isAlive(engine)) {
       if (performance.now() > untilMs) throw new Error(`the engine, process ${engine}, outlives its owner`);
       await delay(20);
@@ -121,8 +121,8 @@ export class PalisadeProcess {
   }
 
   /** Resolves when one of its outputs matches; throws with all that was said where that takes too long, or the process ends. */
-  async says(pattern: RegExp, timeoutMs = 30_000): Promise<void> {
-    const untilMs = performance.now() + timeoutMs;
+  async says(pattern: RegExp): Promise<void> {
+    const untilMs = performance.now() + patienceMs;
     while (!pattern.test(this.output) && !pattern.test(this.errors)) {
       const gone = this.#child.exitCode !== null || this.#child.signalCode !== null;
       if (performance.now() > untilMs || gone)
