@@ -20,10 +20,10 @@ import { StopSignals } from './stop-signals.ts';
 import { AlertTail } from './tail-alerts.ts';
 
 /** An alert takes a fraction of a second from the act; a machine under heavy load may need seconds. */
-const alertsTimeoutMs = 20_000;
+const alertsTimeoutMs = 60_000;
 
 /** A collector tells its figures once a second; one that has just started takes a little longer. */
-const watchingTimeoutMs = 10_000;
+const watchingTimeoutMs = 60_000;
 
 export interface DemoOptions {
   /** Play the recording, on purpose. */

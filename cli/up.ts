@@ -78,20 +78,23 @@ export async function up(config: Config, options: UpOptions): Promise<ExitCode> 
   const { client } = destination;
   screen.terminal.print(`${found.policies} policies in force. Alerts appear here; Ctrl-C ends.\n`);
   const { signal } = signals;
-  await runLiveOrRecorded({ config, log, client, policies, nodeId, live, logger, screen, signal });
-  screen.terminal.print('Stopped; everything that was seen is stored.\n');
+  const isDrained = await runLiveOrRecorded({ config, log, client, policies, nodeId, live, logger, screen, signal });
+  screen.terminal.print(
+    isDrained
+      ? 'Stopped; everything that was seen is stored.\n'
+      : 'Stopped before everything that was seen was stored: nothing of it is lost, the next start goes on with it.\n',
+  );
   return exitCodes.done;
 }
 
-/** Watches the kernel where that is possible, else plays the recording; says which, and why. */
-async function runLiveOrRecorded(running: Running): Promise<void> {
+/** Watches the kernel where that is possible, else plays the recording; says which, and why. Resolves to whether all was drained. */
+async function runLiveOrRecorded(running: Running): Promise<boolean> {
   const { config, nodeId, live, screen } = running;
   const missing = checkHost(config.pinDirectory).filter((check) => !check.holds);
   let reasons = missing.map((check) => check.detail);
   if (reasons.length === 0) {
     try {
-      await run(running, live);
-      return;
+      return await run(running, live);
     } catch (error) {
       // What the checks could not foresee: the kernel itself said no, and its message says to what.
       if (!(error instanceof PalisadeError && error.code === 'KERNEL_REFUSED')) throw error;
@@ -105,10 +108,10 @@ async function runLiveOrRecorded(running: Running): Promise<void> {
   const onPlayed = (): void => {
     screen.terminal.print('The recording is over. `npx palisade sql` has its alerts; Ctrl-C ends.\n');
   };
-  await run(running, recordingSource({ file: recordingFile(), nodeId, onPlayed }));
+  return await run(running, recordingSource({ file: recordingFile(), nodeId, onPlayed }));
 }
 
-async function run({ log, client, policies, logger, screen, signal }: Running, events: SourceStage): Promise<void> {
+async function run({ log, client, policies, logger, screen, signal }: Running, events: SourceStage): Promise<boolean> {
   const metrics = new Metrics();
   const counter = new StatusCounter();
   const startedNs = bootTimeNs();
@@ -135,7 +138,7 @@ async function run({ log, client, policies, logger, screen, signal }: Running, e
     lastMs = nowMs;
   }, statusEveryMs);
   try {
-    await runStages(upStages({ events, policies, client }), log, { logger, metrics, drainMs }, signal);
+    return await runStages(upStages({ events, policies, client }), log, { logger, metrics, drainMs }, signal);
   } finally {
     clearInterval(status);
     await tail.end();

@@ -35,14 +35,15 @@ interface RunningStage {
 /**
  * Runs `stages` on `log` until `signal` aborts, then drains: the sources end first, then each processor in the order
  * given handles what was appended before, then the sinks; all in `drainMs`. A stage that throws ends all of them in the
- * same way, and its error is thrown. Resolves when every stage has returned.
+ * same way, and its error is thrown. Resolves when every stage has returned or `drainMs` is over, to whether all had returned by
+ * themselves: else something is left for the next start.
  */
 export async function runStages(
   stages: readonly Stage[],
   log: EventLog,
   options: RunStagesOptions,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const names = stages.map(({ name }) => name);
   // A stage's name is its group: the second one of a name would wait for the first one to leave.
   if (new Set(names).size < names.length) throw new TypeError(`two stages of one name among ${names.join(', ')}`);
@@ -73,12 +74,14 @@ export async function runStages(
     await returned(tier, abandon.signal);
   }
   clearTimeout(bound);
+  const isDrained = !abandon.signal.aborted;
   abandon.abort();
   for (const { stage, hasReturned } of running) {
     if (!hasReturned) options.logger.error({ stage: stage.name }, 'a stage did not end in time and was left behind');
   }
   if (failures.length === 1) throw failures[0];
   if (failures.length > 1) throw new AggregateError(failures, 'several stages failed');
+  return isDrained;
 }
 
 function start(

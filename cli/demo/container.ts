@@ -7,7 +7,7 @@ import { findTool, neededTool, runThrowaway } from './throwaway-container.ts';
 
 const run = promisify(execFile);
 /** A container that plays the story lives for well under a second; one that hangs is ended. */
-const containerTimeoutMs = 20_000;
+const containerTimeoutMs = 60_000;
 /** Programs of this machine that the container runs, with the Debian packages that have them. */
 const toolPackages = {
   runc: 'runc',

@@ -48,7 +48,6 @@ test('killed with SIGKILL again and again while alerts flow, whenever it is, `up
     up = await home.up();
   }
   const lastFromNs = bootTimeNs() + 10_000_000n;
-  await delay(1000);
   await doubles.looked(10);
   await opens.stop();
   watched.push({ fromNs: lastFromNs, toNs: bootTimeNs() });
@@ -104,7 +103,6 @@ test("the engine's process killed with SIGKILL while alerts flow is back by itse
     process.kill(engine, 'SIGKILL');
     await eventually('its end', () => (isAlive(engine) ? undefined : true));
   }
-  await delay(500);
   await doubles.looked(6);
   await opens.stop();
   await home.settled();

@@ -7,8 +7,8 @@ import { FlowHome } from '../support/flow-home.ts';
 
 /** `npm run test:long` does what a person's patience does not allow for each commit. */
 const restarts = process.env['PALISADE_TEST_LONG'] === undefined ? 10 : 100;
-/** Of one start, work and end. */
-const secondsEach = 20;
+/** Of one start, work and end, at most. */
+const secondsEach = 120;
 
 interface StoredAlert {
   readonly id: string;

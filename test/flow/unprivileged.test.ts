@@ -49,14 +49,10 @@ test('without root `up` says so in one message, and plays the recording through 
   await up.says(/The recording is over/u);
   // It is over when all is appended; the alerts come behind, in the order of the story.
   const isShown = (line: string): boolean => /^\d\d:\d\d:\d\d\.\d{3} {2}/u.test(line);
-  const alerts = await eventually(
-    'every alert of the story is shown',
-    () => {
-      const lines = up.output.split('\n').filter(isShown);
-      return lines.length >= story.length ? lines : undefined;
-    },
-    60_000,
-  );
+  const alerts = await eventually('every alert of the story is shown', () => {
+    const lines = up.output.split('\n').filter(isShown);
+    return lines.length >= story.length ? lines : undefined;
+  });
 
   const reasons = /This machine's kernel can't be watched:\n((?: {2}.+\n)+)/u.exec(up.output)?.[1] ?? '';
   t.regex(reasons, /\broot\b/u, up.output);
@@ -77,14 +73,10 @@ test('without root `up` says so in one message, and plays the recording through 
       .map((line) => JSON.parse(line) as RecordedAlert);
   };
   const expected = story.map(({ policy }) => ({ policy_name: policy, origin: 'recording' }));
-  const stored = await eventually(
-    'every alert is stored',
-    async () => {
-      const rows = rowsOf(await user.run(query));
-      return rows.length >= story.length ? rows : undefined;
-    },
-    60_000,
-  );
+  const stored = await eventually('every alert is stored', async () => {
+    const rows = rowsOf(await user.run(query));
+    return rows.length >= story.length ? rows : undefined;
+  });
   t.deepEqual(stored, expected, 'while it runs');
 
   up.kill('SIGINT');

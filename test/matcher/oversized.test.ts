@@ -73,7 +73,7 @@ async function run(
   const log = new MemoryEventLog();
   t.teardown(() => log[Symbol.asyncDispose]());
   await log.append(policies);
-  const handle = (): Promise<void> => runStages(stages, log, quietly(options.metrics), AbortSignal.abort());
+  const handle = (): Promise<boolean> => runStages(stages, log, quietly(options.metrics), AbortSignal.abort());
   for (const value of batches) {
     await log.append([{ topic: 'raw-events', key: value.nodeId, value }]);
     if (options.restarts === true) await handle();
