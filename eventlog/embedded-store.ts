@@ -35,7 +35,7 @@ export class EmbeddedStore implements LogStore {
     try {
       const notices = ownership.followsKilled ? missingWal(options.directory) : [];
       worker = await startWriter(options);
-      return new EmbeddedStore(ownership, worker, openForReading(options.directory), notices);
+      return new EmbeddedStore(ownership, worker, openForReading(options.directory, 'thisProcess'), notices);
     } catch (error) {
       await worker?.terminate();
       ownership.release();
@@ -129,7 +129,7 @@ export class ReadOnlyStore implements ReadableStore {
   #version: unknown;
 
   constructor(directory: string) {
-    this.#database = openForReading(directory);
+    this.#database = openForReading(directory, 'another');
     this.#reader = new SqliteReader(this.#database);
     this.#version = this.#reader.version();
   }

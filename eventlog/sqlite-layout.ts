@@ -102,13 +102,16 @@ export function openForWriting(directory: string, durability: Durability): Datab
   }
 }
 
-/** Opens the log of `directory` for reading, beside its owner or without one. Throws as `openForWriting`. */
-export function openForReading(directory: string): Database.Database {
+/**
+ * Opens the log of `directory` for reading, beside its owner or without one. `owner`: whether it is this process that has the log
+ * open already. Throws as `openForWriting`.
+ */
+export function openForReading(directory: string, owner: 'thisProcess' | 'another'): Database.Database {
   assertNodeSupported();
   const path = databasePath(directory);
   let database: Database.Database | undefined;
   try {
-    assertUsable(path);
+    if (owner === 'another') assertUsable(path);
     database = new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
     assertSqliteSupported(database);
     database.pragma('cache_size = -8192');
@@ -133,6 +136,10 @@ const headerText = 'SQLite format 3\0';
 const headerBytes = 100;
 const userVersionAt = 60;
 
+/**
+ * Never where this process has the log open: who closes a file loses all the locks that its process holds on it, those of SQLite's
+ * connections too (fcntl(2), "Record locks and interaction with other processes").
+ */
 function assertUsable(path: string): void {
   const header = Buffer.alloc(headerBytes);
   const descriptor = openSync(path, 'r');

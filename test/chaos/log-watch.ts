@@ -36,7 +36,7 @@ export class LogWatch implements Disposable {
 
   /** Throws `EVENT_LOG_FAILED` where there is no log. */
   constructor(directory: string) {
-    this.#database = openForReading(directory);
+    this.#database = openForReading(directory, 'another');
     this.#reader = new SqliteReader(this.#database);
   }
 

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
@@ -27,4 +27,19 @@ test('a log whose lock for writing is held for a moment while it is opened is wa
   await using log = await opening;
   await log.append([event('a', '2')]);
   t.deepEqual(await textsOf(log, ['coverage']), ['1', '2']);
+});
+
+test('the lock by which others see that the log is open is held once it is open', async (t) => {
+  const directory = temporaryDirectory(t);
+  await using log = await EmbeddedEventLog.open({ directory });
+  await log.append([event('a', '1')]);
+  // A line a lock, of this process among others: `1: POSIX  ADVISORY  READ 4711 fe:00:1234 ...` (proc_locks(5)).
+  const held = readFileSync('/proc/locks', 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/u));
+  const { ino } = statSync(databasePath(directory));
+  const ours = held.filter(
+    ([, kind, , , pid, file]) => kind === 'POSIX' && pid === String(process.pid) && file?.endsWith(`:${ino}`),
+  );
+  t.not(ours.length, 0);
 });
