@@ -1,9 +1,10 @@
-import { mkdirSync, rmdirSync, statSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import test from 'ava';
 import { decidingHierarchy } from '../../collector/cgroup-hierarchy.ts';
 import { writeContainer } from '../../collector/container-maps.ts';
 import { openCapture, whyNoKernelTests } from '../support/kernel-capture.ts';
 import { testProgram } from '../support/programs.ts';
+import { removeCgroup } from '../support/remove-cgroup.ts';
 
 const reason = whyNoKernelTests();
 const kernelTest = reason === undefined ? test.serial : test.serial.skip;
@@ -13,8 +14,8 @@ kernelTest('a process that moved out of its container stays its own when a threa
   const { deciding, mountPoint } = decidingHierarchy();
   const path = `/palisade-belonging-${process.pid}`;
   mkdirSync(mountPoint + path);
-  t.teardown(() => {
-    rmdirSync(mountPoint + path);
+  t.teardown(async () => {
+    await removeCgroup(mountPoint + path);
   });
   const cgroupId = statSync(mountPoint + path, { bigint: true }).ino;
   const capture = openCapture(t, { hierarchy: deciding });

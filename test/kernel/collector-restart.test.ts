@@ -8,6 +8,7 @@ import type { CollectorOptions } from '../../collector/collector.ts';
 import { EmbeddedEventLog } from '../../eventlog/embedded.ts';
 import type { RawEventBatch } from '../../schemas/generated.ts';
 import { collectorOptions } from '../support/collector-run.ts';
+import { eventually } from '../support/eventually.ts';
 import { whyNoKernelTests } from '../support/kernel-capture.ts';
 
 const reason = whyNoKernelTests();
@@ -35,10 +36,7 @@ async function batchesOf(log: string): Promise<readonly RawEventBatch[]> {
 async function sessionsBegun(options: CollectorOptions, count: number): Promise<void> {
   const file = join(options.dataDirectory, 'collector-sessions');
   const begun = (): number => (existsSync(file) ? readFileSync(file, 'latin1').split(' end').length - 1 : 0);
-  for (const end = performance.now() + 60_000; begun() < count;) {
-    if (performance.now() > end) throw new Error(`only ${begun()} of ${count} sessions began`);
-    await sleep(10);
-  }
+  await eventually(`${count} sessions begin`, () => (begun() >= count ? true : undefined));
 }
 
 /** Acts for the kernel to see: execs and opens, until the given time has passed. */
@@ -81,11 +79,9 @@ kernelTest('what the kernel gave out is appended over kills, under the session i
       own.map((batch) => batch.sessionEnded),
       own.map((_, index) => index === own.length - 1),
     );
-    // Numbers rise; one that was written down and never appended is left out.
-    own.forEach((batch, index) => {
-      const before = own[index - 1]?.batch ?? 0;
-      t.true(batch.batch === before + 1 || batch.batch === before + 2, `batch ${batch.batch} after ${before}`);
-    });
+    // Numbers rise; those that were written down and not appended when it was killed are left out.
+    const steps = own.map((batch, index) => batch.batch - (own[index - 1]?.batch ?? 0));
+    t.true(steps.every((step) => step >= 1) && steps.filter((step) => step > 1).length <= kills, steps.join(' '));
     // Submitted = received, to the unit: nothing was lost with the process. What came twice has the same number.
     const received = new Set(own.flatMap(({ events }) => events.map(({ cpu, sequence }) => `${cpu}:${sequence}`)));
     const counters = own.at(-1)?.counters ?? [];
@@ -105,7 +101,7 @@ kernelTest('what the kernel gave out is appended over kills, under the session i
   }
 });
 
-kernelTest('a quiet second has a batch with the clock and the counters', async (t) => {
+kernelTest('batches with the clock and the counters come also where nothing else does', async (t) => {
   const options = collectorOptions(t);
   const log = mkdtempSync('/tmp/palisade-collector-log-');
   t.teardown(() => {
@@ -114,13 +110,14 @@ kernelTest('a quiet second has a batch with the clock and the counters', async (
   const child = begin(options, log);
   const exited = once(child, 'exit');
   await sessionsBegun(options, 1);
-  await sleep(4500);
+  const counted = await eventually('batches with counters', async () => {
+    const found = (await batchesOf(log)).filter((batch) => batch.counters.length > 0);
+    return found.length >= 4 ? found : undefined;
+  });
   child.kill('SIGTERM');
   await exited;
-  const counted = (await batchesOf(log)).filter((batch) => batch.counters.length > 0);
-  t.true(counted.length >= 4);
   for (const [index, batch] of counted.slice(1).entries()) {
-    t.true(batch.baseTimeNs - (counted[index]?.baseTimeNs ?? 0n) < 2_000_000_000n);
+    t.true(batch.baseTimeNs > (counted[index]?.baseTimeNs ?? 0n));
   }
 });
 

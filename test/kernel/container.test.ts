@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { chownSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, statSync } from 'node:fs';
+import { chownSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { decidingHierarchy } from '../../collector/cgroup-hierarchy.ts';
 import { collectorOptions, startCollector, type CollectedEvent } from '../support/collector-run.ts';
 import { whyNoKernelTests } from '../support/kernel-capture.ts';
+import { removeCgroup } from '../support/remove-cgroup.ts';
 import { Containers, where, whyNoContainers } from '../support/runc-container.ts';
 
 const reason = whyNoKernelTests() ?? whyNoContainers();
@@ -23,8 +23,8 @@ function cgroupOf(path: string): bigint {
 function makeCgroup(t: ExecutionContext, path: string): string {
   const directory = decidingHierarchy().mountPoint + path;
   mkdirSync(directory);
-  t.teardown(() => {
-    rmdirSync(directory);
+  t.teardown(async () => {
+    await removeCgroup(directory);
   });
   return directory;
 }
@@ -175,8 +175,8 @@ kernelTest('what a runtime makes on the way to a container’s cgroup is no cont
   await using containers = new Containers();
   await using collector = await startCollector(collectorOptions(t));
   const parent = `/palisade-parent-${process.pid}`;
-  t.teardown(() => {
-    rmdirSync(decidingHierarchy().mountPoint + parent);
+  t.teardown(async () => {
+    await removeCgroup(decidingHierarchy().mountPoint + parent);
   });
   await containers.start(`palisade-child-${process.pid}`, {
     args: ['/bin/sleep', '1000'],
@@ -227,7 +227,7 @@ kernelTest('a scope that a user names like a container’s stays the host’s', 
     t.is(executed.process.cgroupId, statSync(scope, { bigint: true }).ino);
     t.is(executed.process.containerCgroupId, 0n);
   } finally {
-    rmdirSync(scope);
+    await removeCgroup(scope);
   }
   await collector.stop();
 });
@@ -264,8 +264,8 @@ kernelTest(
       ],
       privileged: { mounts: [{ from: decidingHierarchy().mountPoint, to: '/cgroup' }] },
     });
-    t.teardown(() => {
-      rmdirSync(`${decidingHierarchy().mountPoint}/palisade-inner`);
+    t.teardown(async () => {
+      await removeCgroup(`${decidingHierarchy().mountPoint}/palisade-inner`);
     });
     const cgroup = cgroupOf(`/${id}`);
     const moved = await collector.arrived(isExecOf('/bin/true', 'moved'));
@@ -274,7 +274,6 @@ kernelTest(
     t.is(moved.container?.containerId, id);
     await collector.stop();
     await containers.delete(id);
-    await sleep(50);
   },
 );
 

@@ -9,7 +9,7 @@ import type { EventLog, OutputRecord } from '../../eventlog/event-log.ts';
 import { avroTypeOf } from '../../schemas/avro-types.ts';
 import type { ContainerDescriptor, ProcessContext, RawEvent, RawEventBatch } from '../../schemas/generated.ts';
 import { patienceMs } from './eventually.ts';
-import { pinDirectory } from './kernel-capture.ts';
+import { pinDirectory, testRingBytes } from './kernel-capture.ts';
 
 /** A row with what it points at, bytes as latin1. */
 export interface CollectedEvent {
@@ -122,7 +122,7 @@ export function collectorOptions(t: ExecutionContext): CollectorOptions {
   t.teardown(() => {
     rmSync(dataDirectory, { recursive: true, force: true });
   });
-  return { nodeId: 'test-node', dataDirectory, pinDirectory: pinDirectory(t), ringBytes: 8 << 20 };
+  return { nodeId: 'test-node', dataDirectory, pinDirectory: pinDirectory(t), ringBytes: testRingBytes };
 }
 
 /** A collector that sees what happens from now on. */

@@ -8,6 +8,12 @@ import { openMonitor, type Monitor, type MonitorOptions } from '../../native/mon
 import { patienceMs } from './eventually.ts';
 import { decodeBlock, type KernelEvent } from './kernel-event.ts';
 
+/**
+ * Room for what the whole machine does while a test's only thread waits for a program, a busy machine among them: what is dropped
+ * then would be missed here.
+ */
+export const testRingBytes = 64 << 20;
+
 /** What one program did. */
 export interface ProgramRun {
   readonly hostPid: number;
@@ -73,7 +79,7 @@ export function testHierarchy(): 'v2' | 'pids' {
 export function openCapture(t: CaptureContext, options: Partial<MonitorOptions> = {}): KernelCapture {
   const monitor = openMonitor({
     pinDirectory: options.pinDirectory ?? pinDirectory(t),
-    ringBytes: 8 << 20,
+    ringBytes: testRingBytes,
     hierarchy: testHierarchy(),
     ...options,
   });

@@ -13,7 +13,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -112,8 +111,8 @@ export class Containers implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const id of [...this.#ids]) await this.delete(id).catch(() => undefined); // It may have ended by itself.
-    await sleep(50); // Its processes let go of the root.
-    rmSync(this.#directory, { recursive: true, force: true });
+    // Its processes let go of the root a moment later.
+    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 100, retryDelay: 100 });
   }
 
   #command(): string {
