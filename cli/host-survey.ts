@@ -18,7 +18,7 @@ import {
 import { packageRoot } from './package-root.ts';
 
 /** The trial of Landlock lists one folder. */
-const trialTimeoutMs = 5000;
+const trialTimeoutMs = 60_000;
 
 /** Looks at what this kernel and host can do. Changes nothing. */
 export function surveyHost(): readonly HostFact[] {

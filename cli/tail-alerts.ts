@@ -3,8 +3,10 @@ import type { EventLogReader } from '../eventlog/embedded.ts';
 import type { Alert, Coverage } from '../schemas/generated.ts';
 import type { StatusFigures } from './terminal.ts';
 
-/** A tail has caught up when it has had nothing to show for this long; it is a few milliseconds behind the log. */
-const quietMs = 150;
+/** A tail has caught up when it had nothing to show between so many looks; it is a few milliseconds behind the log. */
+const quietLooks = 5;
+/** Between two looks. Looks are counted, not time: a process that the machine does not let run sees nothing, and much time pass. */
+const lookEveryMs = 30;
 /** Catching up at the end takes no longer than this: what is not shown then is in the log and in SQL. */
 const catchUpMs = 2000;
 
@@ -19,7 +21,7 @@ export interface TailOptions {
 export class AlertTail {
   readonly #abort = new AbortController();
   readonly #done: Promise<void>;
-  #lastMs = performance.now();
+  #records = 0;
 
   constructor(options: TailOptions) {
     this.#done = this.#follow(options);
@@ -30,8 +32,11 @@ export class AlertTail {
   /** Shows what is still there, then ends. Throws what reading threw. */
   async end(): Promise<void> {
     const untilMs = performance.now() + catchUpMs;
-    this.#lastMs = performance.now();
-    while (performance.now() - this.#lastMs < quietMs && performance.now() < untilMs) await delay(quietMs / 5);
+    for (let quiet = 0; quiet < quietLooks && performance.now() < untilMs;) {
+      const before = this.#records;
+      await delay(lookEveryMs);
+      quiet = this.#records === before ? quiet + 1 : 0;
+    }
     this.#abort.abort();
     await this.#done;
   }
@@ -39,7 +44,7 @@ export class AlertTail {
   async #follow({ log, onAlert, onCoverage }: TailOptions): Promise<void> {
     const { signal } = this.#abort;
     for await (const record of log.read({ topics: ['alerts', 'coverage'], from: 'end', follow: true, signal })) {
-      this.#lastMs = performance.now();
+      this.#records += 1;
       if (record.value === undefined) continue;
       if (record.topic === 'alerts') onAlert(record.value);
       else if (record.topic === 'coverage') onCoverage(record.value);
