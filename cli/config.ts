@@ -65,7 +65,7 @@ export const configSchema = {
     description: 'Folder on a BPF file system that holds the pinned ring, counters and session between two runs.',
     default: '`/sys/fs/bpf/palisade`',
   }),
-  ringSize: size(mebibyte, 256 * mebibyte, '1MiB to 256MiB')
+  ringSize: size(4096, 256 * mebibyte, '4KiB to 256MiB')
     .refine((bytes) => Number.isInteger(Math.log2(bytes)), 'must be a power of two')
     .meta({
       description:

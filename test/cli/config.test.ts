@@ -91,7 +91,7 @@ test(
   /ring-size/u,
   /power of two/u,
 );
-test('a ring above the limit is refused', refuses, { flags: { ringSize: '1GiB' } }, /ring-size/u, /1MiB to 256MiB/u);
+test('a ring above the limit is refused', refuses, { flags: { ringSize: '1GiB' } }, /ring-size/u, /4KiB to 256MiB/u);
 test(
   'a relative data directory is refused',
   refuses,
