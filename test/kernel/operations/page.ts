@@ -54,7 +54,8 @@ told, of raw sockets no port, of IPv6 no scope.
   connect that a signal interrupts goes on, and is told; where the kernel starts it again, that is told as another one.
 - 32-bit calls are told under the names and numbers of their 64-bit twins.
 - Not seen at all: the same acts by \`io_uring\`, which are no system calls of their own; \`socketpair\`, whose
-  sockets reach nobody else; and what 32-bit programs do by \`socketcall\`.
+  sockets reach nobody else; what 32-bit programs do by \`socketcall\`; and calls of the x32 ABI, where the kernel has it
+  (\`CONFIG_X86_X32_ABI\`, and on Debian \`syscall.x32=y\` on its command line).
 `;
 
 const file = path.join(import.meta.dirname, '../../../docs/operations.md');
