@@ -81,9 +81,13 @@ kernelTest(
     const expected = Array.from(predecessor.statistics.sequence).flatMap((last, cpu) =>
       Array.from({ length: last }, (_, place) => `${cpu}:${place + 1}`),
     );
-    t.deepEqual(read.toSorted(), expected.toSorted());
-    t.is(read.length, expected.length, 'none twice');
-    t.true(killed.read.every((event) => expected.includes(event)));
+    // What a busy machine did beyond the ring is dropped, and has a number all the same.
+    t.is(read.length, sum(predecessor.statistics.submitted));
+    t.is(new Set(read).size, read.length, 'none twice');
+    const numbered = new Set(expected);
+    t.true(read.every((event) => numbered.has(event)));
+    const found = new Set(read);
+    t.true(killed.read.every((event) => found.has(event)));
 
     t.true(monitor.finishPredecessor(killed.session));
     await monitor.close();
