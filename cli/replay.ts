@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Writable } from 'node:stream';
 import { CaptureEventLog } from '../eventlog/capture.ts';
@@ -88,6 +88,15 @@ export async function replay(options: ReplayOptions): Promise<ExitCode> {
   return exitCodes.interrupted;
 }
 
+/** Throws ConfigError where `out` is the capture itself, by whatever name: it would be emptied before it is read. */
+async function refuseCapture(file: string, out: string): Promise<void> {
+  const capture = await stat(file, { bigint: true });
+  // What is not there is no capture; what can't be looked at can't be opened either, and that is reported.
+  const there = await stat(out, { bigint: true }).catch(() => undefined);
+  if (there?.dev === capture.dev && there.ino === capture.ino)
+    throw new ConfigError('--out', 'flag --out', 'is the capture itself, which it would replace');
+}
+
 interface Destination extends AsyncDisposable {
   readonly sinks: readonly SinkStage[];
   /** Where the alerts are, for people. */
@@ -97,6 +106,7 @@ interface Destination extends AsyncDisposable {
 async function destinationOf(options: ReplayOptions, logger: Logger): Promise<Destination> {
   if (options.out !== undefined) {
     const { out } = options;
+    await refuseCapture(options.file, out);
     const sink = await jsonLinesSink(out).catch((error: unknown) => {
       throw new ConfigError('--out', 'flag --out', `can't be written: ${String(error)}`, { cause: error });
     });

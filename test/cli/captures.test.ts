@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { dataLayout, makeDataDirectory } from '../../cli/data-directory.ts';
@@ -89,6 +89,21 @@ test('--policies takes the place of the recorded ones, and a path that is not th
   const missing = await home.run(['replay', recordingFile(), '--out', out, '--policies', `${policy}.none`]);
   t.is(missing.code, 78);
   t.regex(missing.errors, /flag --policies: policies can't be read: .*mine\.yaml\.none/u);
+});
+
+test('a replay never writes its alerts over the capture, by whatever name it is called', async (t) => {
+  await using home = new PalisadeHome();
+  const capture = path.join(home.dataDirectory, 'story.avro');
+  copyFileSync(recordingFile(), capture);
+  const [hard, soft] = ['hard', 'soft'].map((name) => path.join(home.dataDirectory, name)) as [string, string];
+  linkSync(capture, hard);
+  symlinkSync(capture, soft);
+  for (const out of [capture, hard, soft]) {
+    const { code, errors } = await home.run(['replay', capture, '--out', out]);
+    t.is(code, 78);
+    t.regex(errors, /flag --out: .*is the capture itself/u);
+    t.deepEqual(readFileSync(capture), readFileSync(recordingFile()));
+  }
 });
 
 test('record --from-log writes all that a log has, stopped or running, and replay judges it as the log was judged', async (t) => {
