@@ -1,3 +1,4 @@
+import { unreadable } from '../eventlog/dead-letter.ts';
 import type { EventLogReader } from '../eventlog/embedded.ts';
 import type { LogRecord } from '../eventlog/event-log.ts';
 import type { EnricherState } from '../schemas/generated.ts';
@@ -60,7 +61,8 @@ async function* recordsFromNow(log: EventLogReader, signal: AbortSignal): AsyncG
 async function* enricherState(log: EventLogReader): AsyncGenerator<LogRecord> {
   const { records } = await log.table('enricher-state');
   for (const record of records) {
-    if (record.topic !== 'enricher-state' || record.value === undefined) continue;
+    // What nobody can read tells nothing; a stage that comes to it makes a dead letter of it.
+    if (record.topic !== 'enricher-state' || unreadable(record) !== undefined || record.value === undefined) continue;
     const value: EnricherState = { ...record.value, sessions: [], cpus: [] };
     const { topic, partition, offset, key, timestampMs, tablePositions } = record;
     yield { topic, partition, offset, key, timestampMs, tablePositions, value };

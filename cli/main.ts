@@ -42,6 +42,12 @@ function explain(error: unknown): ExitCode {
   // Several stages that ended for one reason, such as a full disk.
   if (error instanceof AggregateError && error.errors.every((one) => one instanceof PalisadeError))
     return error.errors.map(explain)[0] ?? exitCodes.failed;
+  // What failed, and what failed once more when it was cleaned up: the first is why.
+  if (error instanceof SuppressedError) {
+    const code = explain(error.suppressed);
+    explain(error.error);
+    return code;
+  }
   if (isSystemError(error)) {
     process.stderr.write(`palisade: ${printable(error.message)}\n`);
     return exitCodes.failed;

@@ -109,7 +109,15 @@ export async function removeData(layout: DataLayout): Promise<boolean> {
   await removeEngineFolder(layout.engine);
   const replays = await readdir(layout.replays).catch(() => []);
   for (const name of replays) await removeEngineFolder(dataLayout(path.join(layout.replays, name)).engine);
-  const files = [layout.log, layout.engineAddress, layout.collector, layout.replays, layout.recording, layout.nodeId];
+  const files = [
+    layout.log,
+    layout.engineAddress,
+    layout.collector,
+    layout.replays,
+    layout.recording,
+    layout.nodeId,
+    layout.version,
+  ];
   for (const file of files) await rm(file, { recursive: true, force: true });
   if ((await readdir(layout.root)).length > 0) return false;
   await rmdir(layout.root);

@@ -63,6 +63,7 @@ export async function up(config: Config, options: UpOptions): Promise<ExitCode> 
     durability: config.durability,
     retention: { bytes: config.retentionSize, ageMs: config.retentionAge },
   });
+  for (const notice of log.notices) logger.warn(notice);
   const nodeId = config.nodeId ?? (await keptNodeId(config.dataDirectory));
   const policies = { paths: config.policies, sourceId: `files@${nodeId}`, logger };
   // Before the first event, so that what happens at once is judged by the policies that are there.

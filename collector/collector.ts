@@ -102,7 +102,13 @@ export async function collect({ options, report, processes, log, signal }: Colle
     watchingSinceNs,
   });
   const save = (): void => {
-    saved.write(readContainers(monitor));
+    try {
+      saved.write(readContainers(monitor));
+    } catch (error) {
+      // A full disk, most often: whoever watches on is worth more than the second belt, which is tried again.
+      if (!(error instanceof Error && 'syscall' in error)) throw error;
+      report({ level: 'warn', message: 'The list of containers could not be kept.', fields: { error: String(error) } });
+    }
   };
   save();
   const saving = setInterval(save, saveEveryMs);

@@ -52,19 +52,23 @@ export function deadLetters(record: LogRecord, options: DeadLetterOptions): read
     key: topic,
     value: { topic, partition, offset, key, stage, reason, bytes },
   };
-  return happenings.includes(topic) ? [letter, gap(record, options)] : [letter];
+  if (happenings.includes(topic)) return [letter, gap(key, record, options)];
+  // Without a part of its state a stage goes on, and knows less of what it is told: of containers, ancestors and repeats.
+  if (topic === 'enricher-state')
+    return [letter, gap(key.slice(0, Math.max(0, key.lastIndexOf('/'))), record, options)];
+  return [letter];
 }
 
 /**
  * Boot, session and times of what is lost are in what could not be read: they stay empty. When the log had taken the record is
  * known, and stands as the wall clock's offset to the time 0: what is lost happened no later.
  */
-function gap(record: LogRecord, { stage, reason, lost }: DeadLetterOptions): OutputRecord {
+function gap(nodeId: string, record: LogRecord, { stage, reason, lost }: DeadLetterOptions): OutputRecord {
   return {
     topic: 'coverage',
-    key: record.key,
+    key: nodeId,
     value: {
-      nodeId: record.key,
+      nodeId,
       bootId: '',
       session: 0n,
       origin: 'unknown',

@@ -89,7 +89,7 @@ function checkHistory(migrations: readonly Migration[], applied: ReadonlyMap<num
     const known = migrations.find((migration) => migration.version === version);
     const problem =
       known === undefined
-        ? `has had migration ${file}, which this version of Palisade does not know; run the newer version that made it`
+        ? `has had migration ${file}, which this version of Palisade does not know: its own go up to ${migrations.at(-1)?.version ?? 0}; run the newer version that made it. Nothing was changed`
         : known.digest === digest
           ? undefined
           : `has had migration ${file} in another wording than it has now; migrations are never edited, add a new one`;

@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmdirSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
@@ -32,12 +42,18 @@ export function whyNoSmallDisk(): string | undefined {
 /** Mounts a tmpfs of `bytes`, with room for so many files; it goes when the test ends. */
 export function smallDisk(t: ExecutionContext, bytes: number, files = 10_000): SmallDisk {
   const directory = mkdtempSync(path.join(tmpdir(), 'palisade-disk-'));
-  const problem = mount(directory, bytes, files);
-  if (problem !== undefined) throw new Error(problem);
+  const disk = smallDiskAt(directory, bytes, files);
   t.teardown(() => {
-    unmount(directory);
+    disk[Symbol.dispose]();
     rmdirSync(directory);
   });
+  return disk;
+}
+
+/** Mounts it on a directory that is there, until it is disposed of. */
+export function smallDiskAt(directory: string, bytes: number, files = 10_000): SmallDisk & Disposable {
+  const problem = mount(directory, bytes, files);
+  if (problem !== undefined) throw new Error(problem);
   const ballast = path.join(directory, 'ballast');
   const manyFiles = path.join(directory, 'many-files');
   const freeBytes = (): number => {
@@ -47,7 +63,17 @@ export function smallDisk(t: ExecutionContext, bytes: number, files = 10_000): S
   return {
     path: directory,
     fill: (left) => {
-      writeFileSync(ballast, Buffer.alloc(Math.max(0, freeBytes() - left)));
+      const descriptor = openSync(ballast, 'a');
+      try {
+        for (let more = freeBytes() - left; more > 0; more = freeBytes() - left) {
+          writeSync(descriptor, Buffer.alloc(Math.min(more, 1 << 20)));
+        }
+      } catch (error) {
+        // Somebody else took the rest.
+        if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
+      } finally {
+        closeSync(descriptor);
+      }
     },
     makeRoom: () => {
       rmSync(ballast);
@@ -60,6 +86,9 @@ export function smallDisk(t: ExecutionContext, bytes: number, files = 10_000): S
     },
     makeRoomForFiles: () => {
       rmSync(manyFiles, { recursive: true });
+    },
+    [Symbol.dispose]: () => {
+      unmount(directory);
     },
   };
 }

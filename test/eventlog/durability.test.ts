@@ -1,0 +1,75 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { databasePath, openForWriting } from '../../eventlog/sqlite-layout.ts';
+import { EmbeddedEventLog } from '../../eventlog/embedded.ts';
+import { event } from './toy.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+/** sqlite.org/pragma.html: 1 is NORMAL, 2 is FULL. */
+for (const [durability, synchronous] of [
+  ['group', 1],
+  ['commit', 2],
+] as const) {
+  test(`durability ${durability}: SQLite has the settings that it stands for`, (t) => {
+    const database = openForWriting(temporaryDirectory(t), durability);
+    t.teardown(() => database.close());
+    const settings = [
+      'synchronous',
+      'journal_mode',
+      'page_size',
+      'wal_autocheckpoint',
+      'journal_size_limit',
+      'busy_timeout',
+    ];
+    t.deepEqual(
+      settings.map((name) => database.pragma(name, { simple: true })),
+      [synchronous, 'wal', 16_384, 4096, 67_108_864, 5000],
+    );
+  });
+}
+
+const hasStrace = spawnSync('strace', ['-V']).status === 0;
+if (!hasStrace) console.log('skipped: counting fsyncs needs strace (apt-get install strace)');
+const straceTest = hasStrace ? test : test.skip;
+
+straceTest('durability commit: each acknowledged append has been fsynced, as the kernel sees it', (t) => {
+  const directory = temporaryDirectory(t);
+  const trace = join(directory, 'trace');
+  const script = fileURLToPath(new URL(`./append-child${extname(import.meta.url)}`, import.meta.url));
+  const appends = 40;
+  const syncs = (durability: string): number => {
+    const log = join(directory, durability);
+    const traced = ['-f', '-y', '-e', 'trace=fsync,fdatasync', '-o', trace];
+    const command = [process.execPath, script, log, durability, String(appends)];
+    const { status, stderr } = spawnSync('strace', [...traced, ...command], { encoding: 'utf8' });
+    t.is(status, 0, stderr);
+    return readFileSync(trace, 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(`${databasePath(log)}-wal`) && /f(?:data)?sync\(/u.test(line)).length;
+  };
+  t.true(syncs('commit') >= appends);
+  t.true(syncs('group') >= 1, 'and with group what was written last is fsynced at the end');
+});
+
+test('what a group has not committed is told, so that nobody says that all is done', async (t) => {
+  await using log = await EmbeddedEventLog.open({ directory: temporaryDirectory(t) });
+  await log.append([event('a', '1'), event('a', '2')]);
+  t.is(log.waiting('g', ['coverage']), 2);
+  const drain = AbortSignal.abort();
+  const options = {
+    group: 'g',
+    topics: ['coverage'],
+    tables: [],
+    signal: new AbortController().signal,
+    drain,
+  } as const;
+  await log.consume(options, async (partition) => {
+    for await (const batch of partition.batches()) await batch.commit([]);
+  });
+  t.is(log.waiting('g', ['coverage']), 0);
+  await log.append([event('a', '3')]);
+  t.is(log.waiting('g', ['coverage', 'alerts']), 1);
+});
