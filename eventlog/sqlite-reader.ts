@@ -38,7 +38,17 @@ export class SqliteReader implements Pick<LogStore, 'fetch' | 'fetchLatest' | 'b
 
   fetch(topic: TopicName, from: number, maxBytes: number): Fetched {
     const sql = `SELECT * FROM ${tableOf(topic)} WHERE o >= ? ORDER BY o`;
-    return this.#reading(() => this.#inOneView(() => this.#cut(topic, this.#statement(sql), from, maxBytes)));
+    return this.#reading(() => {
+      const records: StoredRecord[] = [];
+      try {
+        return this.#inOneView(() => this.#cut(topic, this.#statement(sql), from, maxBytes, records));
+      } catch (error) {
+        // What stands before damage is handed out first: the next fetch begins at the damage, and throws.
+        const last = records.at(-1);
+        if (last === undefined) throw error;
+        return { records, knownBelow: last.sequence + 1, next: last.offset + 1 };
+      }
+    });
   }
 
   fetchLatest(topic: TopicName, after: number, maxBytes: number): Fetched {
@@ -84,9 +94,14 @@ export class SqliteReader implements Pick<LogStore, 'fetch' | 'fetchLatest' | 'b
     return statement;
   }
 
-  #cut(topic: TopicName, statement: Database.Statement<[number], Row>, from: number, maxBytes: number): Fetched {
+  #cut(
+    topic: TopicName,
+    statement: Database.Statement<[number], Row>,
+    from: number,
+    maxBytes: number,
+    records: StoredRecord[] = [],
+  ): Fetched {
     const { next } = this.bounds(topic);
-    const records: StoredRecord[] = [];
     let bytes = 0;
     for (const row of statement.iterate(from)) {
       records.push(this.#recordOf(topic, row));

@@ -9,7 +9,7 @@ import { Metrics } from '../../runtime/metrics.ts';
 import { alertsSink } from '../../sink/clickhouse.ts';
 import { sampleAlert } from '../support/alert.ts';
 import { rowsOf, startTestEngine } from '../support/engine.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, patienceMs } from '../support/eventually.ts';
 import { smallDisk, whyNoSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { recordsOf } from '../eventlog/toy.ts';
@@ -19,7 +19,6 @@ const reason = whyNoSmallDisk();
 if (reason !== undefined) console.log(`skipped: ${reason}`);
 const diskTest = reason === undefined ? test.serial : test.serial.skip;
 
-const timeoutMs = 90_000;
 const alertsBefore = 50;
 const alertsAfter = 500;
 
@@ -79,24 +78,18 @@ for (const { what, fill, makeRoom } of fullnesses) {
     const destination = new PassThrough().on('data', (data: Buffer) => lines.push(String(data)));
     const logger = createLogger({ level: 'warn', destination });
     const stop = new AbortController();
-    const running = runStages([alertsSink(engine.owner)], log, { logger, metrics, drainMs: timeoutMs }, stop.signal);
+    const running = runStages([alertsSink(engine.owner)], log, { logger, metrics, drainMs: patienceMs }, stop.signal);
     await append(0, alertsBefore);
-    await eventually(
-      'the first ones are stored',
-      async () => ((await stored()) === alertsBefore ? true : undefined),
-      timeoutMs,
-    );
+    await eventually('the first ones are stored', async () => ((await stored()) === alertsBefore ? true : undefined));
     fill(disk);
     await append(alertsBefore, alertsAfter);
     // More than one try.
     const tries = (): number => sumOf(metrics, 'palisade_errors_total', { code: 'SINK_REFUSED' });
-    await eventually('some tries are refused', () => (tries() >= 3 ? true : undefined), timeoutMs);
+    await eventually('some tries are refused', () => (tries() >= 3 ? true : undefined));
     t.is(await stored(), alertsBefore, 'what is stored can be asked for meanwhile');
     makeRoom(disk);
-    await eventually(
-      'all are stored',
-      async () => ((await stored()) === alertsBefore + alertsAfter ? true : undefined),
-      timeoutMs,
+    await eventually('all are stored', async () =>
+      (await stored()) === alertsBefore + alertsAfter ? true : undefined,
     );
     stop.abort();
     await running;

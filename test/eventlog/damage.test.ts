@@ -6,7 +6,8 @@ import { EmbeddedEventLog } from '../../eventlog/embedded.ts';
 import type { EventLogError } from '../../eventlog/errors.ts';
 import { databasePath } from '../../eventlog/sqlite-layout.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { event, policy, textsOf } from './toy.ts';
+import { eventually } from '../support/eventually.ts';
+import { event, policy, textOf, textsOf } from './toy.ts';
 
 /** A log that was closed, with some pages of everything. */
 async function closedLog(t: ExecutionContext): Promise<string> {
@@ -110,12 +111,55 @@ test('a page that is damaged in the midst of a log is told to who comes to it, a
   const directory = await closedLog(t);
   const path = databasePath(directory);
   damageLeaf(path, 'policies/0');
-  await using log = await EmbeddedEventLog.open({ directory });
+  // Retention would come to it, too: that is the next test.
+  await using log = await EmbeddedEventLog.open({ directory, retention: { checkEveryMs: 2 ** 30 } });
   t.is((await textsOf(log, ['coverage'])).length, 20);
   const error = await t.throwsAsync(textsOf(log, ['policies']), { code: 'EVENT_LOG_DAMAGED' });
   t.regex(error.message, /^reading the event log failed: the event log \S+ is damaged: .*SQLITE_CORRUPT/u);
   const refused = await t.throwsAsync(log.append([policy('p', 'z')]), { code: 'EVENT_LOG_DAMAGED' });
   t.regex(refused.message, /^writing to the event log failed: the event log \S+ is damaged: /u);
+});
+
+test('retention that comes to a damaged page ends the log: whoever appends gets to know', async (t) => {
+  const directory = await closedLog(t);
+  damageLeaf(databasePath(directory), 'policies/0');
+  await using log = await EmbeddedEventLog.open({ directory, retention: { checkEveryMs: 5 } });
+  const error = await eventually('it has come to it', async () => {
+    try {
+      await log.append([event('a', 'more')]);
+      return undefined;
+    } catch (thrown) {
+      return thrown as EventLogError;
+    }
+  });
+  t.is(error.code, 'EVENT_LOG_DAMAGED');
+  t.regex(error.message, /^trimming the event log failed: the event log \S+ is damaged: /u);
+});
+
+test('of a topic with a damaged page all that stands before it is read', async (t) => {
+  const directory = await closedLog(t);
+  const path = databasePath(directory);
+  const bytes = readFileSync(path);
+  // A value lies in pages of its own: the page that the tenth one begins in leads to the next one.
+  const place = bytes.indexOf(`10 ${'x'.repeat(100)}`);
+  const page = Math.floor(place / 16384) * 16384;
+  bytes.fill(0xff, page, page + 100);
+  writeFileSync(path, bytes);
+  await using log = EmbeddedEventLog.openReadOnly({ directory });
+  const read: string[] = [];
+  const signal = new AbortController().signal;
+  await t.throwsAsync(
+    async () => {
+      for await (const record of log.read({ topics: ['coverage'], from: 'start', follow: false, signal }))
+        read.push(textOf(record).slice(0, 2).trim());
+    },
+    { code: 'EVENT_LOG_DAMAGED' },
+  );
+  t.true(read.length > 0);
+  t.deepEqual(
+    read,
+    Array.from({ length: read.length }, (_, number) => String(number)),
+  );
 });
 
 /** Overwrites the first page of a table's tree. */

@@ -7,7 +7,7 @@ import { runStages } from '../../eventlog/runner.ts';
 import { databasePath } from '../../eventlog/sqlite-layout.ts';
 import type { SinkStage, SourceStage } from '../../eventlog/stage.ts';
 import { retry } from '../../runtime/retry.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, patienceMs } from '../support/eventually.ts';
 import { smallDisk, whyNoSmallDisk } from '../support/small-disk.ts';
 import { event, quietly, recordsOf, tagger, textOf, textsOf } from './toy.ts';
 
@@ -18,7 +18,6 @@ const diskTest = reason === undefined ? test : test.skip;
 /** More than a flow needs that handles as many bytes as the room that is left. */
 const diskBytes = 64 << 20;
 const roomBytes = 3 << 20;
-const timeoutMs = 90_000;
 
 for (const durability of ['group', 'commit'] as const) {
   diskTest(
@@ -93,12 +92,12 @@ diskTest('a flow whose disk fills up waits, loses nothing, doubles nothing, and 
     },
   };
   const stop = new AbortController();
-  const running = runStages([numbers, tagger, sink], log, { ...quietly(), drainMs: timeoutMs }, stop.signal);
-  await eventually('the disk is full', () => (full.size > 0 ? true : undefined), timeoutMs);
+  const running = runStages([numbers, tagger, sink], log, { ...quietly(), drainMs: patienceMs }, stop.signal);
+  await eventually('the disk is full', () => (full.size > 0 ? true : undefined));
   const before = written.size;
   t.true(before < count);
   disk.makeRoom();
-  await eventually('everything is written outside', () => (written.size === count ? true : undefined), timeoutMs);
+  await eventually('everything is written outside', () => (written.size === count ? true : undefined));
   stop.abort();
   await running;
   t.deepEqual([...full], ['DISK_FULL']);
