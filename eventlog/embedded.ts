@@ -54,17 +54,6 @@ export class EmbeddedEventLog extends LocalEventLog {
     return this.#store.notices;
   }
 
-  /** Records of `topics` that `group` has not read, or not committed: what waits for its next start. */
-  waiting(group: string, topics: readonly TopicName[]): number {
-    const { positions } = this.#store.groupState(group);
-    let waiting = 0;
-    for (const topic of topics) {
-      const { low, next } = this.#store.bounds(topic);
-      waiting += next - (positions.find((position) => position.topic === topic)?.position ?? low);
-    }
-    return waiting;
-  }
-
   /** For another thread of this process: transfer it there and give it to `appendThrough`. */
   createAppendPort(): MessagePort {
     return this.#store.createPort();

@@ -4,8 +4,6 @@ import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { databasePath, openForWriting } from '../../eventlog/sqlite-layout.ts';
-import { EmbeddedEventLog } from '../../eventlog/embedded.ts';
-import { event } from './toy.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 /** sqlite.org/pragma.html: 1 is NORMAL, 2 is FULL. */
@@ -52,24 +50,4 @@ straceTest('durability commit: each acknowledged append has been fsynced, as the
   };
   t.true(syncs('commit') >= appends);
   t.true(syncs('group') >= 1, 'and with group what was written last is fsynced at the end');
-});
-
-test('what a group has not committed is told, so that nobody says that all is done', async (t) => {
-  await using log = await EmbeddedEventLog.open({ directory: temporaryDirectory(t) });
-  await log.append([event('a', '1'), event('a', '2')]);
-  t.is(log.waiting('g', ['coverage']), 2);
-  const drain = AbortSignal.abort();
-  const options = {
-    group: 'g',
-    topics: ['coverage'],
-    tables: [],
-    signal: new AbortController().signal,
-    drain,
-  } as const;
-  await log.consume(options, async (partition) => {
-    for await (const batch of partition.batches()) await batch.commit([]);
-  });
-  t.is(log.waiting('g', ['coverage']), 0);
-  await log.append([event('a', '3')]);
-  t.is(log.waiting('g', ['coverage', 'alerts']), 1);
 });
