@@ -190,7 +190,7 @@ export function summaryText(summary: CaptureSummary): string {
   return [
     `${printable(summary.file)}: ${grouped.format(summary.bytes)} bytes`,
     `records     ${counts(summary.records)}${unreadable}`,
-    `events      ${grouped.format(summary.events)}: ${counts(summary.operations)}`,
+    `events      ${grouped.format(summary.events)}${summary.events === 0 ? '' : `: ${counts(summary.operations)}`}`,
     `span        ${span}`,
     ...summary.sessions.map(
       ({ nodeId, session, batches, events, coverage }) =>

@@ -1,7 +1,6 @@
-import { createWriteStream } from 'node:fs';
-import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import type { SinkStage } from '../eventlog/stage.ts';
+import { beginPrivateFile } from '../runtime/private-file.ts';
 import { alertJsonLine } from './alert-json.ts';
 
 /** A sink of alerts into a file, one a line, in their order. Disposing of it writes what waits. */
@@ -14,10 +13,9 @@ export interface JsonLinesSink extends AsyncDisposable {
  * end with the process. Throws the system's error where the file cannot be made; `write` does where the disk is full.
  */
 export async function jsonLinesSink(file: string): Promise<JsonLinesSink> {
-  const output = createWriteStream(file, { mode: 0o600 });
+  const output = (await beginPrivateFile(file)).createWriteStream();
   // Each write waits for its own end, and that is where a failure is thrown; without a listener it would end the process.
   output.on('error', () => undefined);
-  await once(output, 'open');
   return {
     stage: {
       name: 'json-lines',

@@ -145,7 +145,12 @@ function createProgram(end: (code: ExitCode) => void): Command {
     });
   command('replay <file>', 'Judge a capture again, as fast as it can be: its alerts go into a database of their own.')
     .option('--out <file>', 'write the alerts as JSON lines instead')
-    .option('--database <name>', 'name of the database; default: after the file. One of an earlier replay is replaced')
+    .addOption(
+      new Option(
+        '--database <name>',
+        'name of the database; default: after the file. One of an earlier replay is replaced',
+      ).conflicts('out'),
+    )
     .addHelpText('after', '\n--policies takes the place of the recorded policies, from before the first event on.\n')
     .action(async (file: string, flags: ReplayFlags) => {
       const { replay } = await import('./replay.ts');

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { open, type FileHandle } from 'node:fs/promises';
+import { type FileHandle } from 'node:fs/promises';
+import { beginPrivateFile } from '../runtime/private-file.ts';
 import { CaptureSchema } from './capture-schema.ts';
 import type { LogRecord } from './event-log.ts';
 import { blockBytes, containerBlock, containerHeader } from './object-container.ts';
@@ -30,7 +31,7 @@ export class CaptureWriter implements AsyncDisposable {
   static async create(file: string): Promise<CaptureWriter> {
     let handle: FileHandle;
     try {
-      handle = await open(file, 'w', 0o600);
+      handle = await beginPrivateFile(file);
     } catch (cause) {
       throw storageError(cause, file, 'cannot begin the capture');
     }

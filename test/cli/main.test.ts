@@ -47,6 +47,13 @@ test(
 );
 
 test('a span that ends before it begins ends with 64', ends, ['loss', '--from', '5m', '--to', '2h'], 64, /--from/u);
+test(
+  'a replay into a file and a database ends with 64',
+  ends,
+  ['replay', 'x.avro', '--out', 'x.jsonl', '--database', 'x'],
+  64,
+  /cannot be used with/u,
+);
 test('a severity that is none ends with 64', ends, ['alerts', '--severity', '11'], 64, /from 1 to 10/u);
 test('a time that is none ends with 64 and says what is', ends, ['loss', '--from', 'noon'], 64, /15m/u);
 

@@ -1,4 +1,4 @@
-import { createWriteStream, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, createWriteStream, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { inspect } from 'node:util';
@@ -99,6 +99,14 @@ test('a capture has a field for each topic, so that each can be recorded', (t) =
 
 test('a capture is readable by its owner alone', async (t) => {
   t.is(statSync(await someCapture(t, 1)).mode & 0o777, 0o600);
+});
+
+test('a capture that takes the place of a file that more could read is readable by its owner alone', async (t) => {
+  const file = join(temporaryDirectory(t), 'capture.avro');
+  writeFileSync(file, 'earlier', { mode: 0o644 });
+  chmodSync(file, 0o644);
+  await writeCapture(file, []);
+  t.is(statSync(file).mode & 0o777, 0o600);
 });
 
 test('a file that ends early is read up to the last whole block, wherever it ends', async (t) => {
