@@ -54,6 +54,7 @@ export class EmbeddedStore implements LogStore {
       worker.once('exit', () => {
         resolve();
       });
+      if (hasEnded(worker)) resolve();
     });
     worker.on('message', (notice: WriterNotice) => {
       if (notice.kind === 'changed') this.#changes.notify(new Set(notice.topics));
@@ -73,7 +74,9 @@ export class EmbeddedStore implements LogStore {
   /** A port through which another thread reaches the writer. */
   createPort(): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    this.#worker.postMessage({ kind: 'serve', port: port1 } satisfies WriterCommand, [port1]);
+    // What is posted to a thread that has ended goes nowhere, and the port would wait for ever.
+    if (hasEnded(this.#worker)) port1.close();
+    else this.#worker.postMessage({ kind: 'serve', port: port1 } satisfies WriterCommand, [port1]);
     return port2;
   }
 
@@ -184,6 +187,11 @@ function missingWal(directory: string): readonly string[] {
     `the event log ${path} was not closed at the end of the last run, and ${basename(path)}-wal, which held what that wrote last, ` +
       'is not there: what was in it is lost',
   ];
+}
+
+/** A thread that has ended has no id (Node, `worker.threadId`). */
+function hasEnded(worker: Worker): boolean {
+  return worker.threadId === -1;
 }
 
 function startWriter(workerData: WriterOptions): Promise<Worker> {

@@ -46,7 +46,7 @@ class WriterLoop {
   readonly #database: Database.Database;
   readonly #writer: SqliteWriter;
   readonly #queue: Waiting[] = [];
-  readonly #retentionTimer: NodeJS.Timeout;
+  #retentionTimer: NodeJS.Timeout | undefined;
   #walDescriptor: number | undefined;
   #syncTimer: NodeJS.Timeout | undefined;
   #drainScheduled = false;
@@ -57,9 +57,6 @@ class WriterLoop {
     this.#options = options;
     this.#database = openForWriting(options.directory, options.durability);
     this.#writer = new SqliteWriter(this.#database);
-    this.#retentionTimer = setInterval(() => {
-      this.#scheduleTrim();
-    }, options.retention.checkEveryMs);
     owner.on('message', (command: WriterCommand) => {
       if (command.kind === 'serve') this.#serve(command.port);
       else this.#close();
@@ -67,6 +64,10 @@ class WriterLoop {
   }
 
   #serve(port: MessagePort): void {
+    // Not before: what fails earlier would be told while the owner does not listen yet.
+    this.#retentionTimer ??= setInterval(() => {
+      this.#scheduleTrim();
+    }, this.#options.retention.checkEveryMs);
     port.on('message', (request: PackedRequest) => {
       this.#queue.push({ port, request });
       this.#scheduleDrain();

@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, truncateSy
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import Database from 'better-sqlite3';
-import { EmbeddedEventLog } from '../../eventlog/embedded.ts';
+import { appendThrough, EmbeddedEventLog } from '../../eventlog/embedded.ts';
 import type { EventLogError } from '../../eventlog/errors.ts';
 import { databasePath } from '../../eventlog/sqlite-layout.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -134,6 +134,25 @@ test('retention that comes to a damaged page ends the log: whoever appends gets 
   });
   t.is(error.code, 'EVENT_LOG_DAMAGED');
   t.regex(error.message, /^trimming the event log failed: the event log \S+ is damaged: /u);
+});
+
+test('a log that has ended refuses a new way to append to it, and who has one is told', async (t) => {
+  const directory = await closedLog(t);
+  damageLeaf(databasePath(directory), 'policies/0');
+  const log = await EmbeddedEventLog.open({ directory, retention: { checkEveryMs: 1 } });
+  await eventually('it has ended', () =>
+    log.append([event('a', 'more')]).then(
+      () => undefined,
+      (error: unknown) => error as EventLogError,
+    ),
+  );
+  // The writer tells first and ends then: a port may be given while it ends, or afterwards.
+  for (let place = 0; place < 20; place++) {
+    await using appender = appendThrough(log.createAppendPort());
+    await t.throwsAsync(appender.append([event('a', 'late')]), { code: 'EVENT_LOG_FAILED' });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  await log[Symbol.asyncDispose]();
 });
 
 test('of a topic with a damaged page all that stands before it is read', async (t) => {
