@@ -46,6 +46,7 @@ class WriterLoop {
   readonly #database: Database.Database;
   readonly #writer: SqliteWriter;
   readonly #queue: Waiting[] = [];
+  readonly #ports = new Set<MessagePort>();
   #retentionTimer: NodeJS.Timeout | undefined;
   #walDescriptor: number | undefined;
   #syncTimer: NodeJS.Timeout | undefined;
@@ -68,6 +69,10 @@ class WriterLoop {
     this.#retentionTimer ??= setInterval(() => {
       this.#scheduleTrim();
     }, this.#options.retention.checkEveryMs);
+    this.#ports.add(port);
+    port.on('close', () => {
+      this.#ports.delete(port);
+    });
     port.on('message', (request: PackedRequest) => {
       this.#queue.push({ port, request });
       this.#scheduleDrain();
@@ -172,6 +177,9 @@ class WriterLoop {
 
   /** The log can't go on: whoever waits for it, or comes to it, gets this error. */
   #end(failure: EventLogError): void {
+    // On the ports themselves: what the owner is told may come later than that a port was closed.
+    const outcome: WriteOutcome = { ids: [], failed: [], ended: packFailure(failure) };
+    for (const port of this.#ports) port.postMessage(outcome);
     this.#owner.postMessage({ kind: 'failed', failure: packFailure(failure) } satisfies WriterNotice);
     this.#database.close();
     process.exit();

@@ -84,9 +84,10 @@ export class WriteClient {
     });
   }
 
-  #settle({ ids, failed }: WriteOutcome): void {
+  #settle({ ids, failed, ended }: WriteOutcome): void {
     for (const { id, failure } of failed) this.#take(id)?.reject(unpackFailure(failure));
     for (const id of ids) this.#take(id)?.resolve();
+    if (ended !== undefined) this.fail(unpackFailure(ended));
     if (this.#underway.size === 0) this.#port.unref();
     this.#onSettled();
   }

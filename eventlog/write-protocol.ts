@@ -39,6 +39,8 @@ export interface PackedGroup {
 export interface WriteOutcome {
   readonly ids: readonly number[];
   readonly failed: readonly { readonly id: number; readonly failure: WriterFailure }[];
+  /** The log can't go on: nothing comes after this, and all that waits or comes gets this error. */
+  readonly ended?: WriterFailure;
 }
 
 /** An `EventLogError` as it crosses between threads, where errors lose their class. */
