@@ -73,7 +73,9 @@ export function appendThrough(port: MessagePort): EventLogAppender {
   return {
     append: (records: readonly OutputRecord[]) =>
       client.write({ records: records.map((record) => storable(record, {}, format)) }),
-    [Symbol.asyncDispose]: () => client.close(),
+    [Symbol.asyncDispose]: async () => {
+      await client.close();
+    },
   };
 }
 

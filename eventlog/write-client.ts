@@ -63,12 +63,14 @@ export class WriteClient {
     this.#onSettled();
   }
 
-  /** Waits for what is underway, then closes the port. */
-  async close(): Promise<void> {
+  /** Waits for what is underway, then closes the port. Resolves to whether it had failed before. */
+  async close(): Promise<boolean> {
     await this.#turn;
     while (this.#underway.size > 0) await this.#settled();
+    const hadFailed = this.#closed !== undefined;
     this.#closed ??= new EventLogError('EVENT_LOG_FAILED', 'the event log was closed');
     this.#port.close();
+    return hadFailed;
   }
 
   #post(request: WriteRequest): Promise<void> {
