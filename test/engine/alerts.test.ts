@@ -3,26 +3,12 @@ import { isWanted, type AlertFilter } from '../../cli/alert-filter.ts';
 import { storedAlerts } from '../../cli/alerts.ts';
 import { alertText, paletteFor } from '../../cli/alert-text.ts';
 import { kubeArmorJsonLine } from '../../cli/kubearmor-json.ts';
-import type { LogRecord } from '../../eventlog/event-log.ts';
 import type { Alert } from '../../schemas/generated.ts';
 import { alertsSink } from '../../sink/clickhouse.ts';
 import { sampleAlert } from '../support/alert.ts';
 import { everyAlert } from '../support/alert-filters.ts';
-import { startTestEngine, testUser, type TestEngine } from '../support/engine.ts';
-
-async function store(engine: TestEngine, alerts: readonly Alert[]): Promise<void> {
-  const records: readonly LogRecord[] = alerts.map((value, offset) => ({
-    topic: 'alerts',
-    partition: 0,
-    offset,
-    key: value.nodeId,
-    value,
-    timestampMs: 0,
-    tablePositions: {},
-  }));
-  const range = { topic: 'alerts', partition: 0, first: 0, last: records.length - 1 } as const;
-  await alertsSink(engine.owner).write(records, range, new AbortController().signal);
-}
+import { startTestEngine, testUser } from '../support/engine.ts';
+import { store } from '../support/store.ts';
 
 const hostile = "o'node\\\u001b[2J\n\u202e{node0:String}";
 const id = '0123456789abcdef0123';
@@ -53,7 +39,7 @@ const filters: readonly (readonly [string, Partial<AlertFilter>])[] = [
 
 test.serial('SQL and the follower of the topic want the same alerts', async (t) => {
   await using engine = await startTestEngine();
-  await store(engine, samples);
+  await store(alertsSink(engine.owner), samples);
   const choice = { dataDirectory: engine.dataDirectory, runAs: testUser() };
   for (const [title, partial] of filters) {
     const filter = { ...everyAlert, ...partial };
@@ -72,7 +58,7 @@ test.serial('SQL and the follower of the topic want the same alerts', async (t) 
 
 test.serial('an alert out of the database is shown as it is when it comes, for people and for machines', async (t) => {
   await using engine = await startTestEngine();
-  await store(engine, samples);
+  await store(alertsSink(engine.owner), samples);
   const choice = { dataDirectory: engine.dataDirectory, runAs: testUser() };
   const found = [...(await storedAlerts(choice, everyAlert, 100))].reverse();
   const palette = paletteFor(false, {});

@@ -2,26 +2,13 @@ import test from 'ava';
 import { loss, type LossOptions } from '../../cli/loss.ts';
 import { deadLetters } from '../../eventlog/dead-letter.ts';
 import type { LogRecord } from '../../eventlog/event-log.ts';
-import type { Coverage, Gap } from '../../schemas/generated.ts';
+import type { Gap } from '../../schemas/generated.ts';
 import { coverageSink } from '../../sink/clickhouse.ts';
 import { sampleBootNs, sampleCoverage } from '../support/coverage.ts';
 import { rowsOf, startTestEngine, testUser, type TestEngine } from '../support/engine.ts';
+import { store } from '../support/store.ts';
 
 const second = 1_000_000_000n;
-
-async function store(engine: TestEngine, values: readonly Coverage[]): Promise<void> {
-  const records: readonly LogRecord[] = values.map((value, offset) => ({
-    topic: 'coverage',
-    partition: 0,
-    offset,
-    key: value.nodeId,
-    value,
-    timestampMs: 0,
-    tablePositions: {},
-  }));
-  const range = { topic: 'coverage', partition: 0, first: 0, last: records.length - 1 } as const;
-  await coverageSink(engine.owner).write(records, range, new AbortController().signal);
-}
 
 interface Answer {
   readonly complete: boolean;
@@ -65,13 +52,13 @@ test.serial('where nothing was ever watched, nothing is complete', async (t) => 
   t.deepEqual(await asked(engine, 0, 100), { code: 1, complete: false, unknown: [] });
   const rows = await rowsOf<{ readonly node_id: string }>(engine.reader, 'SELECT node_id FROM loss');
   t.deepEqual(rows, [{ node_id: '' }], 'and the view has a row that touches every span');
-  await store(engine, [sampleCoverage(10, 20, { origin: 'recording' })]);
+  await store(coverageSink(engine.owner), [sampleCoverage(10, 20, { origin: 'recording' })]);
   t.false((await asked(engine, 11, 19)).complete, 'a recording proves nothing of this machine');
 });
 
 test.serial('a span is complete where coverage reaches over all of it, whatever the wall clock did', async (t) => {
   await using engine = await startTestEngine();
-  await store(engine, [
+  await store(coverageSink(engine.owner), [
     sampleCoverage(10, 11),
     sampleCoverage(11, 40, { wallClockOffsetNs: sampleBootNs + 300n }),
     sampleCoverage(40, 100, { wallClockOffsetNs: sampleBootNs - 300n }),
@@ -93,7 +80,7 @@ test.serial('a span is complete where coverage reaches over all of it, whatever 
 
 test.serial('each gap has its reason, and is told once', async (t) => {
   await using engine = await startTestEngine();
-  await store(engine, [
+  await store(coverageSink(engine.owner), [
     sampleCoverage(10, 11),
     sampleCoverage(11, 30, { gaps: [gap('ringFull', 20, 22, 7)] }),
     // Killed at 30; the next one watches from 45 on, and says so in its first record.
@@ -113,7 +100,7 @@ test.serial('each gap has its reason, and is told once', async (t) => {
 
 test.serial('every expected node must reach the end', async (t) => {
   await using engine = await startTestEngine();
-  await store(engine, [
+  await store(coverageSink(engine.owner), [
     sampleCoverage(10, 11),
     sampleCoverage(11, 100),
     sampleCoverage(10, 11, { nodeId: 'node-2' }),
@@ -143,7 +130,7 @@ test.serial('a record that could not be read makes unknown all up to when the lo
   const letters = deadLetters(record, { stage: 'enricher', reason: 'cut off', bytes: Buffer.of(1) });
   const lost = letters.flatMap((each) => (each.topic === 'coverage' && 'value' in each ? (each.value ?? []) : []));
   t.is(lost.length, 1);
-  await store(engine, [sampleCoverage(10, 11), sampleCoverage(11, 100), ...lost]);
+  await store(coverageSink(engine.owner), [sampleCoverage(10, 11), sampleCoverage(11, 100), ...lost]);
   t.deepEqual((await asked(engine, 20, 90)).unknown, ['node-1 20 to 50 deadLetter null']);
   t.true((await asked(engine, 51, 90)).complete);
 });
