@@ -85,8 +85,9 @@ export function openForWriting(directory: string, durability: Durability): Datab
     // Before the first table, or it has no effect: large values in few overflow pages.
     database.pragma('page_size = 16384');
     database.pragma('journal_mode = WAL');
-    // In pages: 64 MB.
-    database.pragma('wal_autocheckpoint = 4096');
+    // In pages: 16 MB. Nobody writes while the WAL is folded in and synced, and what comes meanwhile waits in the kernel's ring:
+    // at 40 MB/s 35 to 66 ms at the longest, where four times as much took 150 to 290.
+    database.pragma('wal_autocheckpoint = 1024');
     database.pragma('journal_size_limit = 67108864');
     // Kibibytes.
     database.pragma('cache_size = -8192');

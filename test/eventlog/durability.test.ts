@@ -24,7 +24,7 @@ for (const [durability, synchronous] of [
     ];
     t.deepEqual(
       settings.map((name) => database.pragma(name, { simple: true })),
-      [synchronous, 'wal', 16_384, 4096, 67_108_864, 5000],
+      [synchronous, 'wal', 16_384, 1024, 67_108_864, 5000],
     );
   });
 }
