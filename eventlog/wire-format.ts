@@ -1,8 +1,8 @@
 import type avro from 'avsc';
-import { avroTypeOf } from '../schemas/avro-types.ts';
 import type { TopicName, TopicValues } from '../schemas/topics.ts';
-import { boundsCheckOf, MalformedAvro, type BoundsCheck } from './avro-bounds.ts';
+import { MalformedAvro } from './avro-bounds.ts';
 import { RecordError } from './errors.ts';
+import { TopicSchemas, type ValueReader } from './topic-schemas.ts';
 
 /*
  * Avro single-object encoding (Avro 1.11 specification, "Single-object encoding"):
@@ -32,10 +32,9 @@ export interface WireFormat {
 }
 
 interface TopicFormat {
+  readonly schemas: TopicSchemas;
+  /** Of values of the present schema. */
   readonly header: Uint8Array;
-  readonly check: BoundsCheck;
-  readonly encode: (value: unknown) => Uint8Array;
-  readonly decode: (bytes: Uint8Array) => unknown;
 }
 
 /** The format of the embedded and the memory log. A topic's fingerprint is computed when it is first used. */
@@ -57,44 +56,46 @@ export function createSingleObjectFormat(): WireFormat {
   };
   return {
     frame,
-    encode: (topic, value) => frame(topic, of(topic).encode(value)),
+    encode: (topic, value) => frame(topic, encode(topic, of(topic).schemas.type, value)),
     decode: <Topic extends TopicName>(topic: Topic, bytes: Uint8Array, place: RecordPlace) =>
       decode(of(topic), bytes, place) as TopicValues[Topic],
   };
 }
 
 function formatOf(topic: TopicName): TopicFormat {
-  const avroType = avroTypeOf(topic);
+  const schemas = new TopicSchemas(topic);
   const header = new Uint8Array(headerBytes);
   header.set([0xc3, 0x01]);
-  new DataView(header.buffer).setBigUint64(2, fingerprintOf(avroType.type), true);
-  return {
-    header,
-    check: boundsCheckOf(avroType.type),
-    encode: (value) => {
-      try {
-        return avroType.type.toBuffer(value);
-      } catch (cause) {
-        throw new TypeError(`a value for ${topic} does not fit its schema: ${String(cause)}`, { cause });
-      }
-    },
-    decode: (bytes) => avroType.decode(bytes),
-  };
+  new DataView(header.buffer).setBigUint64(2, schemas.fingerprint, true);
+  return { schemas, header };
+}
+
+function encode(topic: TopicName, type: avro.Type, value: unknown): Uint8Array {
+  try {
+    return type.toBuffer(value);
+  } catch (cause) {
+    throw new TypeError(`a value for ${topic} does not fit its schema: ${String(cause)}`, { cause });
+  }
 }
 
 function decode(format: TopicFormat, bytes: Uint8Array, place: RecordPlace): unknown {
   const unreadable = (reason: string, bytePosition: number | undefined, cause?: unknown): RecordError =>
     new RecordError(reason, { ...place, bytes, bytePosition, cause });
+  let reader: ValueReader | undefined = format.schemas.current;
   for (let position = 0; position < headerBytes; position++) {
     if (bytes[position] === format.header[position]) continue;
-    throw position < 2
-      ? unreadable('it does not begin as Avro single-object encoding does', position)
-      : unreadable('it was written with a schema that this version does not know', 2);
+    if (position < 2 || bytes.length < headerBytes) {
+      throw unreadable('it does not begin as Avro single-object encoding does', Math.min(position, bytes.length));
+    }
+    const fingerprint = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(2, true);
+    reader = format.schemas.readerOf(fingerprint);
+    if (reader === undefined) throw unreadable(unknownSchema(fingerprint), 2);
+    break;
   }
   try {
-    const end = format.check(bytes, headerBytes);
+    const end = reader.check(bytes, headerBytes);
     if (end !== bytes.length) throw new MalformedAvro(`${bytes.length - end} bytes follow the value`, end);
-    return format.decode(bytes.subarray(headerBytes));
+    return reader.decode(bytes.subarray(headerBytes));
   } catch (cause) {
     // What the check let pass avsc may still refuse: a long beyond 2^53 where a number is expected.
     if (cause instanceof MalformedAvro) throw unreadable(cause.message, cause.bytePosition, cause);
@@ -102,20 +103,9 @@ function decode(format: TopicFormat, bytes: Uint8Array, place: RecordPlace): unk
   }
 }
 
-/** CRC-64-AVRO of the parsing canonical form, which is what avsc's `schema()` gives by default. */
-export function fingerprintOf(type: avro.Type): bigint {
-  return crc64Avro(Buffer.from(JSON.stringify(type.schema()), 'utf8'));
-}
-
-/** The Rabin fingerprint of Avro 1.11, "Schema Fingerprints". Bit by bit: it runs once a schema. */
-function crc64Avro(bytes: Uint8Array): bigint {
-  const empty = 0xc15d213aa4d7a795n;
-  let fingerprint = empty;
-  for (const byte of bytes) {
-    fingerprint ^= BigInt(byte);
-    for (let bit = 0; bit < 8; bit++) {
-      fingerprint = (fingerprint >> 1n) ^ (fingerprint & 1n ? empty : 0n);
-    }
-  }
-  return fingerprint;
+function unknownSchema(fingerprint: bigint): string {
+  return (
+    `it was written with a schema that this version does not know, of fingerprint ${fingerprint.toString(16).padStart(16, '0')}; ` +
+    'a version at least as new as the one that wrote it can read it'
+  );
 }

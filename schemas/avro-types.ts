@@ -1,5 +1,5 @@
 import avro from 'avsc';
-import { avroSchemas } from './generated.ts';
+import { avroSchemas, releasedAvroSchemas } from './generated.ts';
 import { topics, type TopicName, type TopicValues } from './topics.ts';
 
 /**
@@ -56,9 +56,9 @@ function typeHook(part: avro.Schema): avro.Type | undefined {
   return typeof part === 'object' && 'javaScript' in part && part['javaScript'] === 'bigint' ? bigintLong() : undefined;
 }
 
-function build(): ReadonlyMap<string, avro.Type> {
+function build(schemas: readonly unknown[]): ReadonlyMap<string, avro.Type> {
   const registry: Record<string, avro.Type> = {};
-  for (const schema of avroSchemas) {
+  for (const schema of schemas) {
     avro.Type.forSchema(schema as avro.Schema, { registry, wrapUnions: false, typeHook });
   }
   return new Map(Object.entries(registry));
@@ -72,11 +72,22 @@ export function avroTypeWrittenAs(schema: unknown): avro.Type {
   return avro.Type.forSchema(schema as avro.Schema, { wrapUnions: 'auto', typeHook });
 }
 
+/**
+ * The types that earlier releases gave to a topic's values, oldest first; a topic that a release did not have is left out of
+ * it. Builds all types of every release, each time.
+ */
+export function releasedTypesOf(topic: TopicName): readonly { readonly version: string; readonly type: avro.Type }[] {
+  return releasedAvroSchemas.flatMap(({ version, schemas }) => {
+    const type = build(schemas).get(`palisade.${topics[topic].valueType}`);
+    return type === undefined ? [] : [{ version, type }];
+  });
+}
+
 let built: ReadonlyMap<string, avro.Type> | undefined;
 
 /** The avsc type of a record of schemas/avro, by its name without the namespace. */
 export function avroTypeNamed(name: string): avro.Type {
-  built ??= build();
+  built ??= build(avroSchemas);
   const type = built.get(`palisade.${name}`);
   if (type === undefined) throw new Error(`schemas/avro has no type ${name}`);
   return type;

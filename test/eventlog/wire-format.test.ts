@@ -3,8 +3,9 @@ import test from 'ava';
 import fc from 'fast-check';
 import { boundsCheckOf, MalformedAvro } from '../../eventlog/avro-bounds.ts';
 import { RecordError } from '../../eventlog/errors.ts';
-import { createSingleObjectFormat, fingerprintOf } from '../../eventlog/wire-format.ts';
-import { avroTypeOf } from '../../schemas/avro-types.ts';
+import { fingerprintOf } from '../../eventlog/fingerprint.ts';
+import { createSingleObjectFormat } from '../../eventlog/wire-format.ts';
+import { avroTypeOf, releasedTypesOf } from '../../schemas/avro-types.ts';
 import { topicNames, type TopicName } from '../../schemas/topics.ts';
 import { valuesOf } from './avro-arbitrary.ts';
 import { event } from './toy.ts';
@@ -71,25 +72,27 @@ for (const topic of topicNames) {
     );
   });
 
-  test(`whatever bytes are said to be ${topic}, they are refused or decoded, in short time`, (t) => {
-    const header = format.frame(topic, new Uint8Array()).subarray(0, 10);
-    fc.assert(
-      fc.property(hostileBytes(topic), (body) => {
-        const bytes = Buffer.concat([header, body]);
-        const before = process.threadCpuUsage();
-        try {
-          format.decode(topic, bytes, { ...place, topic });
-        } catch (error) {
-          t.true(error instanceof RecordError, String(error));
-        }
-        // CPU time of this thread, in microseconds, whatever else the machine does: some milliseconds in truth; an array
-        // whose announced count is believed takes minutes.
-        const { user, system } = process.threadCpuUsage(before);
-        t.true(user + system < 20_000_000);
-      }),
-      { numRuns: 200 },
-    );
-  });
+  for (const [by, type] of [['now', avroTypeOf(topic).type] as const, ...releasesOf(topic)]) {
+    test(`whatever bytes are said to be ${topic} of ${by}, they are refused or decoded, in short time`, (t) => {
+      const header = headerOf(type);
+      fc.assert(
+        fc.property(hostileBytes(type), (body) => {
+          const bytes = Buffer.concat([header, body]);
+          const before = process.threadCpuUsage();
+          try {
+            format.decode(topic, bytes, { ...place, topic });
+          } catch (error) {
+            t.true(error instanceof RecordError, String(error));
+          }
+          // CPU time of this thread, in microseconds, whatever else the machine does: some milliseconds in truth; an array
+          // whose announced count is believed takes minutes.
+          const { user, system } = process.threadCpuUsage(before);
+          t.true(user + system < 20_000_000);
+        }),
+        { numRuns: 200 },
+      );
+    });
+  }
 }
 
 test('an unreadable value is told apart by what is wrong, with topic, offset and byte', (t) => {
@@ -104,6 +107,38 @@ test('an unreadable value is told apart by what is wrong, with topic, offset and
     /at byte 2: it was written with a schema that this version does not know/u,
   );
 });
+
+test('a value of an unknown schema is refused with the fingerprint and what can read it; one cut in the fingerprint as no frame', (t) => {
+  const bytes = format.frame('coverage', Uint8Array.of(1, 2, 3));
+  Buffer.from(bytes.buffer).writeBigUInt64LE(0x12_34n, 2);
+  const decode = (given: Uint8Array): unknown => format.decode('coverage', given, place);
+  t.throws(() => decode(bytes), {
+    instanceOf: RecordError,
+    message: /of fingerprint 0000000000001234; a version at least as new as the one that wrote it can read it$/u,
+  });
+  t.throws(() => decode(bytes.subarray(0, 9)), {
+    message: /at byte 2: it does not begin as Avro single-object encoding does/u,
+  });
+});
+
+for (const topic of topicNames) {
+  for (const [version, released] of releasesOf(topic)) {
+    const header = headerOf(released);
+
+    test(`${topic} as ${version} wrote it is decoded by its fingerprint, and none of its beginnings is`, (t) => {
+      fc.assert(
+        fc.property(valuesOf(released), fc.nat(), (value, cut) => {
+          const bytes = Buffer.concat([header, released.toBuffer(value)]);
+          const decoded = format.decode(topic, bytes, { ...place, topic });
+          t.deepEqual(released.toBuffer(decoded), bytes.subarray(header.length));
+          const beginning = bytes.subarray(0, cut % bytes.length);
+          t.throws(() => format.decode(topic, beginning, { ...place, topic }), { instanceOf: RecordError });
+        }),
+        { numRuns: 30 },
+      );
+    });
+  }
+}
 
 test('an array that announces more items than there are bytes is refused before anything is allocated', (t) => {
   const check = boundsCheckOf(avro.Type.forSchema({ type: 'array', items: 'string' }));
@@ -171,6 +206,17 @@ test('a number of more than ten bytes, a length below zero and an index that is 
   t.deepEqual(refusal({ type: 'array', items: 'null' }, [2, 0]), ['an item without bytes', 1]);
 });
 
+function releasesOf(topic: TopicName): readonly (readonly [version: string, type: avro.Type])[] {
+  return releasedTypesOf(topic).map(({ version, type }) => [version, type] as const);
+}
+
+/** Of Avro single-object encoding. */
+function headerOf(type: avro.Type): Buffer {
+  const header = Buffer.from([0xc3, 0x01, 0, 0, 0, 0, 0, 0, 0, 0]);
+  header.writeBigUInt64LE(fingerprintOf(type), 2);
+  return header;
+}
+
 /** Without avsc's classes, and bytes of either class as one. */
 function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
@@ -179,9 +225,8 @@ function plain(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, plain(part)]));
 }
 
-/** Bytes from nowhere, values of the topic with bytes changed, and values with a huge count in the middle. */
-function hostileBytes(topic: TopicName): fc.Arbitrary<Uint8Array> {
-  const { type } = avroTypeOf(topic);
+/** Bytes from nowhere, values of the type with bytes changed, and values with a huge count in the middle. */
+function hostileBytes(type: avro.Type): fc.Arbitrary<Uint8Array> {
   const encoded = valuesOf(type).map((value) => type.toBuffer(value));
   const change = fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 }));
   const changed = fc.tuple(encoded, fc.array(change, { minLength: 1, maxLength: 3 })).map(([bytes, changes]) => {

@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { recordingFile } from '../../../cli/demo/recording.ts';
 import { CaptureEventLog } from '../../../eventlog/capture.ts';
 import { RecordError } from '../../../eventlog/errors.ts';
+import { fingerprintOf } from '../../../eventlog/fingerprint.ts';
 import { createSingleObjectFormat } from '../../../eventlog/wire-format.ts';
-import { avroTypeOf } from '../../../schemas/avro-types.ts';
+import { avroTypeOf, releasedTypesOf } from '../../../schemas/avro-types.ts';
 import { topicNames, type TopicName, type TopicValues } from '../../../schemas/topics.ts';
 import { valuesOf } from '../../eventlog/avro-arbitrary.ts';
 import { mutateBytes } from '../mutate-bytes.ts';
@@ -77,11 +78,21 @@ async function seeds(): Promise<readonly Uint8Array[]> {
       .sample(valuesOf(avroTypeOf(topic).type), { numRuns: madeUp, seed: place })
       .map((value) => framed(topic, value as TopicValues[TopicName])),
   );
+  const released = topicNames.flatMap((topic, place) =>
+    releasedTypesOf(topic).map(({ type }) => {
+      const head = Buffer.from([place, 0xc3, 0x01, 0, 0, 0, 0, 0, 0, 0, 0]);
+      head.writeBigUInt64LE(fingerprintOf(type), 3);
+      return Buffer.concat([
+        head,
+        ...fc.sample(valuesOf(type), { numRuns: 1, seed: place }).map((value) => type.toBuffer(value)),
+      ]);
+    }),
+  );
   const recorded: Uint8Array[] = [];
   await using capture = await CaptureEventLog.open(recordingFile());
   for await (const { record } of capture.progress(new AbortController().signal)) {
     if (recorded.length === recordedMax) break;
     if (record.value !== undefined) recorded.push(framed(record.topic, record.value));
   }
-  return [...recorded, ...made];
+  return [...recorded, ...made, ...released];
 }
