@@ -22,24 +22,12 @@ export class BatchAppender {
   #waiting: Waiting[] = [];
   #running: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
-  readonly #givenUp: Promise<never>;
 
   /** `signal` gives up: what is not appended then never is by this appender. */
   constructor(log: Pick<EventLog, 'append'>, signal: AbortSignal, onRetry: (error: unknown) => void) {
     this.#log = log;
     this.#signal = signal;
     this.#onRetry = onRetry;
-    this.#givenUp = new Promise((_, reject) => {
-      signal.addEventListener(
-        'abort',
-        () => {
-          reject(signal.reason as Error);
-        },
-        { once: true },
-      );
-    });
-    // Nobody may be waiting then.
-    this.#givenUp.catch(() => undefined);
   }
 
   /** Takes a batch; `appended` is called when the log has it. Waits while too many wait. Throws what an append threw. */
@@ -56,9 +44,24 @@ export class BatchAppender {
     this.#check();
   }
 
+  /**
+   * Resolves when the append underway has ended. Throws what an append threw, or why this was given up: a log that never
+   * answers must not hold up the end.
+   */
   async #settled(): Promise<void> {
-    // A log that never answers must not hold up the end.
-    await Promise.race([this.#running, this.#givenUp]);
+    const signal = this.#signal;
+    signal.throwIfAborted();
+    // Not a race against one promise of the signal: each would leave its reactions there for the collector's life.
+    await new Promise<void>((resolve, reject) => {
+      const giveUp = (): void => {
+        reject(signal.reason as Error);
+      };
+      signal.addEventListener('abort', giveUp, { once: true });
+      void Promise.resolve(this.#running).then(() => {
+        signal.removeEventListener('abort', giveUp);
+        resolve();
+      });
+    });
     this.#check();
   }
 
