@@ -23,20 +23,35 @@ export type BoundsCheck = (bytes: Uint8Array, position: number) => number;
  * in arrays, since their number would not be bounded by the bytes.
  */
 export function boundsCheckOf(type: avro.Type): BoundsCheck {
-  return compile(type, new Map());
+  return compile(type, { known: new Map(), long: skipVarint });
 }
 
-function compile(type: avro.Type, known: Map<avro.Type, BoundsCheck>): BoundsCheck {
+/**
+ * A check that refuses, beyond the bounds, what avsc refuses when it decodes: a long beyond 2^53 where a number is expected. What
+ * it lets pass avsc decodes.
+ */
+export function valueCheckOf(type: avro.Type): BoundsCheck {
+  return compile(type, { known: new Map(), long: checkSafeLong });
+}
+
+interface Compiling {
+  readonly known: Map<avro.Type, BoundsCheck>;
+  /** Of a long that becomes a number. */
+  readonly long: BoundsCheck;
+}
+
+function compile(type: avro.Type, compiling: Compiling): BoundsCheck {
+  const { known } = compiling;
   const before = known.get(type);
   if (before !== undefined) return before;
   // A record may contain itself: what it needs of itself is looked up when it runs.
   known.set(type, (bytes, position) => made(bytes, position));
-  const made = compileKind(type, known);
+  const made = compileKind(type, compiling);
   known.set(type, made);
   return made;
 }
 
-function compileKind(type: avro.Type, known: Map<avro.Type, BoundsCheck>): BoundsCheck {
+function compileKind(type: avro.Type, compiling: Compiling): BoundsCheck {
   // Logical types are of the kind of what is below them. avsc's type declarations lack these classes' properties, each
   // of which is there for its own kind.
   const shape = type as unknown as {
@@ -49,7 +64,7 @@ function compileKind(type: avro.Type, known: Map<avro.Type, BoundsCheck>): Bound
     readonly types?: readonly avro.Type[];
     readonly size?: number;
   };
-  if (shape.underlyingType !== undefined) return compile(shape.underlyingType, known);
+  if (shape.underlyingType !== undefined) return compile(shape.underlyingType, compiling);
   switch (shape.typeName) {
     case 'null':
       return (_bytes, position) => position;
@@ -58,6 +73,7 @@ function compileKind(type: avro.Type, known: Map<avro.Type, BoundsCheck>): Bound
     case 'int':
       return checkInt;
     case 'long':
+      return compiling.long;
     case 'abstract:long':
       return skipVarint;
     case 'float':
@@ -72,14 +88,14 @@ function compileKind(type: avro.Type, known: Map<avro.Type, BoundsCheck>): Bound
     case 'enum':
       return indexCheck('enum symbol', shape.symbols?.length ?? 0);
     case 'record':
-      return recordCheck((shape.fields ?? []).map((field) => compile(field.type, known)));
+      return recordCheck((shape.fields ?? []).map((field) => compile(field.type, compiling)));
     case 'union:wrapped':
     case 'union:unwrapped':
-      return unionCheck((shape.types ?? []).map((branch) => compile(branch, known)));
+      return unionCheck((shape.types ?? []).map((branch) => compile(branch, compiling)));
     case 'array':
-      return blocksCheck(compile(shape.itemsType, known));
+      return blocksCheck(compile(shape.itemsType, compiling));
     case 'map': {
-      const value = compile(shape.valuesType, known);
+      const value = compile(shape.valuesType, compiling);
       return blocksCheck((bytes, position) => value(bytes, skipLengthPrefixed(bytes, position)));
     }
     default:
@@ -152,6 +168,18 @@ function checkInt(bytes: Uint8Array, position: number): number {
   const value = readLong(bytes, position);
   if (value < -(2 ** 31) || value >= 2 ** 31) throw new MalformedAvro('an int beyond 32 bits', position);
   return skipVarint(bytes, position);
+}
+
+/** What `isSafeLong` of `mtth/avsc:lib/types.js` (5.7.9) lets pass. */
+const maxSafeLong = Number.MAX_SAFE_INTEGER - 1;
+
+function checkSafeLong(bytes: Uint8Array, position: number): number {
+  const end = skipVarint(bytes, position);
+  // Up to seven bytes have 49 bits.
+  if (end - position > 7 && Math.abs(readLong(bytes, position)) > maxSafeLong) {
+    throw new MalformedAvro('a long beyond 2^53', position);
+  }
+  return end;
 }
 
 function skipLengthPrefixed(bytes: Uint8Array, position: number): number {

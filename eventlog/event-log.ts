@@ -13,6 +13,11 @@ export type LogRecord = {
     readonly key: string;
     /** `undefined` is a tombstone: the key is gone. */
     readonly value: TopicValues[Topic] | undefined;
+    /**
+     * The value as Avro binary, bare, where the log has it so: for those who pass it on and need no value in memory. Asking for
+     * it throws where asking for the value does.
+     */
+    readonly encodedValue?: Uint8Array | undefined;
     /** Producer's wall clock, milliseconds since 1970-01-01 UTC. For people; no decision rests on it. */
     readonly timestampMs: number;
     /** Positions of the tables in force when this record was made, where a processor made it. */

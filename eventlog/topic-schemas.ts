@@ -1,7 +1,7 @@
 import type avro from 'avsc';
 import { avroTypeOf, releasedTypesOf } from '../schemas/avro-types.ts';
 import type { TopicName } from '../schemas/topics.ts';
-import { boundsCheckOf, type BoundsCheck } from './avro-bounds.ts';
+import { boundsCheckOf, valueCheckOf, type BoundsCheck } from './avro-bounds.ts';
 import { fingerprintOf } from './fingerprint.ts';
 
 /** Reads a topic's values as one schema writes them. */
@@ -18,6 +18,8 @@ export class TopicSchemas {
   /** Of the present schema. */
   readonly fingerprint: bigint;
   readonly current: ValueReader;
+  /** That bytes are a value of the present schema, which then need not be decoded to know that they can be. */
+  readonly checkValue: BoundsCheck;
   readonly #topic: TopicName;
   /** Made when a value of another schema is first met: most logs have none. */
   #released: ReadonlyMap<bigint, ValueReader> | undefined;
@@ -27,6 +29,7 @@ export class TopicSchemas {
     this.#topic = topic;
     this.type = avroType.type;
     this.fingerprint = fingerprintOf(this.type);
+    this.checkValue = valueCheckOf(this.type);
     this.current = { check: boundsCheckOf(this.type), decode: (bytes) => avroType.decode(bytes) };
   }
 

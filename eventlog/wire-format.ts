@@ -29,6 +29,11 @@ export interface WireFormat {
   frame(topic: TopicName, encoded: Uint8Array): Uint8Array;
   /** Takes off the frame and decodes, in time proportional to the bytes, whatever they are. Throws `RecordError`. */
   decode<Topic extends TopicName>(topic: Topic, bytes: Uint8Array, place: RecordPlace): TopicValues[Topic];
+  /**
+   * Takes off the frame: Avro binary of the topic's schema, for those who need no value in memory. Throws `RecordError` where
+   * `decode` does.
+   */
+  unframe(topic: TopicName, bytes: Uint8Array, place: RecordPlace): Uint8Array;
 }
 
 interface TopicFormat {
@@ -59,6 +64,7 @@ export function createSingleObjectFormat(): WireFormat {
     encode: (topic, value) => frame(topic, encode(topic, of(topic).schemas.type, value)),
     decode: <Topic extends TopicName>(topic: Topic, bytes: Uint8Array, place: RecordPlace) =>
       decode(of(topic), bytes, place) as TopicValues[Topic],
+    unframe: (topic, bytes, place) => unframe(of(topic), bytes, place),
   };
 }
 
@@ -108,4 +114,20 @@ function unknownSchema(fingerprint: bigint): string {
     `it was written with a schema that this version does not know, of fingerprint ${fingerprint.toString(16).padStart(16, '0')}; ` +
     'a version at least as new as the one that wrote it can read it'
   );
+}
+
+function unframe(format: TopicFormat, bytes: Uint8Array, place: RecordPlace): Uint8Array {
+  if (isValue(format, bytes)) return bytes.subarray(headerBytes);
+  // Not as this version writes it: what can be read all the same is made so, and else the error tells why not.
+  return encode(place.topic, format.schemas.type, decode(format, bytes, place));
+}
+
+function isValue({ header, schemas }: TopicFormat, bytes: Uint8Array): boolean {
+  for (let position = 0; position < headerBytes; position++) if (bytes[position] !== header[position]) return false;
+  try {
+    return schemas.checkValue(bytes, headerBytes) === bytes.length;
+  } catch (error) {
+    if (error instanceof MalformedAvro) return false;
+    throw error;
+  }
 }

@@ -5,7 +5,7 @@ import { boundsCheckOf, MalformedAvro } from '../../eventlog/avro-bounds.ts';
 import { RecordError } from '../../eventlog/errors.ts';
 import { fingerprintOf } from '../../eventlog/fingerprint.ts';
 import { createSingleObjectFormat } from '../../eventlog/wire-format.ts';
-import { avroTypeOf, releasedTypesOf } from '../../schemas/avro-types.ts';
+import { avroTypeOf, avroTypeWrittenAs, releasedTypesOf } from '../../schemas/avro-types.ts';
 import { topicNames, type TopicName } from '../../schemas/topics.ts';
 import { valuesOf } from './avro-arbitrary.ts';
 import { event } from './toy.ts';
@@ -65,6 +65,7 @@ for (const topic of topicNames) {
         const decoded = format.decode(topic, bytes, { ...place, topic });
         t.deepEqual(plain(decoded), plain(value));
         t.deepEqual(format.encode(topic, decoded as never), bytes);
+        t.deepEqual(format.frame(topic, format.unframe(topic, bytes, { ...place, topic })), bytes);
         const beginning = bytes.subarray(0, cut % bytes.length);
         t.throws(() => format.decode(topic, beginning, { ...place, topic }), { instanceOf: RecordError });
       }),
@@ -94,6 +95,33 @@ for (const topic of topicNames) {
     });
   }
 }
+
+test('what is passed on as it is, is what can be decoded, and else the error is the same', (t) => {
+  const reasonOf = (read: () => unknown): string | undefined => {
+    try {
+      read();
+      return undefined;
+    } catch (error) {
+      if (error instanceof RecordError) return error.message;
+      throw error;
+    }
+  };
+  let refused = 0;
+  for (const topic of topicNames) {
+    const header = format.frame(topic, new Uint8Array());
+    const bodies = fc.oneof(hostileBytes(avroTypeOf(topic).type), longsBeyond(topic));
+    fc.assert(
+      fc.property(bodies, (body) => {
+        const bytes = Buffer.concat([header, body]);
+        const reason = reasonOf(() => format.decode(topic, bytes, { ...place, topic }));
+        if (reason?.includes('precision') === true) refused += 1;
+        return reasonOf(() => format.unframe(topic, bytes, { ...place, topic })) === reason;
+      }),
+      { numRuns: 200 },
+    );
+  }
+  t.true(refused > 0);
+});
 
 test('an unreadable value is told apart by what is wrong, with topic, offset and byte', (t) => {
   const bytes = format.frame('coverage', new Uint8Array([0xff]));
@@ -131,6 +159,7 @@ for (const topic of topicNames) {
           const bytes = Buffer.concat([header, released.toBuffer(value)]);
           const decoded = format.decode(topic, bytes, { ...place, topic });
           t.deepEqual(released.toBuffer(decoded), bytes.subarray(header.length));
+          t.deepEqual(format.unframe(topic, bytes, { ...place, topic }), avroTypeOf(topic).type.toBuffer(decoded));
           const beginning = bytes.subarray(0, cut % bytes.length);
           t.throws(() => format.decode(topic, beginning, { ...place, topic }), { instanceOf: RecordError });
         }),
@@ -240,6 +269,23 @@ function hostileBytes(type: avro.Type): fc.Arbitrary<Uint8Array> {
     return Buffer.concat([bytes.subarray(0, middle), long.toBuffer(count), bytes.subarray(middle)]);
   });
   return fc.oneof(fc.uint8Array({ maxLength: 200 }), changed, huge);
+}
+
+/** Values of the topic in which every long may take its 64 bits. */
+function longsBeyond(topic: TopicName): fc.Arbitrary<Uint8Array> {
+  const widened = (part: unknown): unknown => {
+    if (part === 'long') return { type: 'long', javaScript: 'bigint' };
+    if (Array.isArray(part)) return part.map(widened);
+    if (typeof part !== 'object' || part === null) return part;
+    return Object.fromEntries(
+      Object.entries(part).map(([name, inner]) => [
+        name,
+        name === 'type' && inner === 'long' && 'javaScript' in part ? inner : widened(inner),
+      ]),
+    );
+  };
+  const type = avroTypeWrittenAs(widened(avroTypeOf(topic).type.schema({ exportAttrs: true })));
+  return valuesOf(type).map((value) => type.toBuffer(value));
 }
 
 test('an int beyond 32 bits is refused at its byte', (t) => {
