@@ -23,7 +23,9 @@ function topicsPage(): string {
   );
   const values = Object.values(topics).map((topic) => `- **${topic.valueType}**: ${docs.get(topic.valueType) ?? ''}`);
   return (
-    `${note}# Topics\n\nThe public contract: plain Avro in single-object encoding, one schema a topic in \`schemas/avro\`. ` +
+    `${note}# Topics\n\nThe public contract: plain Avro, one schema a topic in \`schemas/avro\`. In front of a value stands what names its schema: ` +
+    "where a schema registry is configured an id of its, as in Confluent's wire format, else a fingerprint, as in Avro's single-object encoding. " +
+    'Palisade reads both, and what any release wrote. ' +
     'A compacted topic keeps the last value of each key; the others keep records by age and size.\n\n' +
     `| topic | key | value | cleanup | written by |\n| --- | --- | --- | --- | --- |\n${rows.join('\n')}\n\n` +
     `## Values\n\n${[...new Set(values)].join('\n')}\n\n` +

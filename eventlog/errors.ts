@@ -30,6 +30,21 @@ export class EventLogError extends PalisadeError {
   }
 }
 
+export interface SchemaRegistryErrorOptions extends PalisadeErrorOptions {
+  /** The HTTP status that the registry answered with; `undefined` where it gave no answer, or one that means nothing. */
+  readonly status?: number | undefined;
+}
+
+/** The schema registry could not be asked, or refused. */
+export class SchemaRegistryError extends PalisadeError {
+  readonly status: number | undefined;
+
+  constructor(message: string, options: SchemaRegistryErrorOptions = {}) {
+    super('SCHEMA_REGISTRY_FAILED', message, options);
+    this.status = options.status;
+  }
+}
+
 export interface RecordErrorOptions extends PalisadeErrorOptions {
   readonly topic: TopicName;
   readonly partition: number;

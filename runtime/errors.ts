@@ -11,6 +11,7 @@ export const errorCodes = [
   'DISK_FULL',
   'DATA_TOO_NEW',
   'FENCED',
+  'SCHEMA_REGISTRY_FAILED',
   'KERNEL_REFUSED',
   'KERNEL_EVENT_INVALID',
   'SINK_REFUSED',

@@ -145,7 +145,7 @@ test('a value of an unknown schema is refused with the fingerprint and what can 
     message: /of fingerprint 0000000000001234; a version at least as new as the one that wrote it can read it$/u,
   });
   t.throws(() => decode(bytes.subarray(0, 9)), {
-    message: /at byte 2: it does not begin as Avro single-object encoding does/u,
+    message: /at byte 0: it begins neither as Avro single-object encoding nor as Confluent's wire format does/u,
   });
 });
 
