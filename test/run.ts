@@ -9,6 +9,7 @@ import { existsSync, globSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import readline from 'node:readline';
+import { missingForBroker } from './kafka/broker-files.ts';
 
 interface Counts {
   readonly passed: number;
@@ -71,6 +72,12 @@ const parts: readonly Part[] = [
   { name: 'fuzz', command: [node, 'dist/test/fuzz/main.js', '--seed', '1', '--seconds', '60'], tap: false },
   ava('engine', 'ava.engine.config.js'),
   ava('kernel', 'ava.kernel.config.js', needsRoot),
+  {
+    name: 'kafka',
+    command: [node, '--enable-source-maps', 'dist/test/kafka/main.js', '--tap'],
+    tap: true,
+    missing: process.env['KAFKA_BROKERS'] === undefined ? missingForBroker() : undefined,
+  },
   ava('flow', 'ava.flow.config.js', needsRoot),
   {
     name: 'chaos',

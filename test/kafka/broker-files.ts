@@ -1,0 +1,56 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import path from 'node:path';
+
+/** The broker that the tests run against where `KAFKA_BROKERS` names none. */
+export const kafkaVersion = '4.3.0';
+
+/** What Maven fetches: Apache Kafka's server with all that it needs, and a log binding, without which it would be silent. */
+function projectFile(version: string): string {
+  const dependency = (group: string, artifact: string, of: string): string =>
+    `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${of}</version></dependency>`;
+  return [
+    '<project><modelVersion>4.0.0</modelVersion>',
+    '<groupId>palisade.test</groupId><artifactId>broker</artifactId><version>1</version><dependencies>',
+    dependency('org.apache.kafka', 'kafka_2.13', version),
+    dependency('org.slf4j', 'slf4j-simple', '1.7.36'),
+    '</dependencies></project>',
+  ].join('\n');
+}
+
+/** What is missing to fetch and run a broker, in words for a person; `undefined` where nothing is. */
+export function missingForBroker(): string | undefined {
+  const missing = [
+    { program: 'java', package: 'default-jre-headless (Java 17 or later)' },
+    { program: 'mvn', package: 'maven' },
+  ].filter(({ program }) => spawnSync(program, ['--version']).error !== undefined);
+  if (missing.length === 0) return undefined;
+  const names = missing.map((entry) => entry.package).join(' and ');
+  return `needs an Apache Kafka broker: install ${names}, or name a broker in KAFKA_BROKERS`;
+}
+
+/**
+ * The folder with the broker's Java archives: in the user's cache, outside the clone, so that only the first run fetches
+ * them (45 MB from Maven Central, about 15 s). Throws where Maven fails, with what it said.
+ */
+export function brokerFiles(version = kafkaVersion): string {
+  const cache = path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'palisade');
+  const folder = path.join(cache, `kafka-${version}`);
+  if (existsSync(folder)) return folder;
+  mkdirSync(cache, { recursive: true });
+  // Fetched aside and renamed when complete: a run that is killed leaves no half of it.
+  const aside = mkdtempSync(`${folder}-`);
+  try {
+    writeFileSync(path.join(aside, 'pom.xml'), projectFile(version));
+    const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${aside}`];
+    const { status, stdout, error } = spawnSync('mvn', ['-q', '-B', '-f', path.join(aside, 'pom.xml'), ...goal], {
+      encoding: 'utf8',
+    });
+    if (status !== 0) throw new Error(`Maven did not fetch Kafka ${version}: ${error?.message ?? stdout}`);
+    if (!existsSync(folder)) renameSync(aside, folder);
+  } finally {
+    rmSync(aside, { recursive: true, force: true });
+  }
+  return folder;
+}

@@ -1,0 +1,195 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { brokerFiles } from './broker-files.ts';
+
+/** How long a broker may take to answer, milliseconds: it takes 5 to 15 s where nothing else runs. */
+const startMs = 240_000;
+/** Another process may take a port between our look and the broker's. */
+const maxPortTries = 5;
+/** What is kept of the broker's output, bytes, to tell why it did not start. */
+const maxLastWords = 4000;
+/** Any 16 bytes in base64: each run has a directory of its own. */
+const clusterId = 'MkU3OEVBNTcwNTJENDM2Qk';
+
+/** A broker of Apache Kafka in one process, as broker and controller (KRaft), on a free port of the loopback. */
+export interface Broker extends AsyncDisposable {
+  /** `127.0.0.1:PORT`. The same after `restart`. */
+  readonly address: string;
+  readonly pid: number;
+  /** Ends it at once, as a power failure of its machine would end it but for the disk. */
+  kill(): Promise<void>;
+  /** Starts it again on the same port and data; resolves when it answers. */
+  restart(): Promise<void>;
+}
+
+/** Starts a broker with a directory of its own, which goes when the broker is disposed of. It dies with this process. */
+export async function startBroker(): Promise<Broker> {
+  const libraries = brokerFiles();
+  const directory = mkdtempSync(path.join(tmpdir(), 'palisade-kafka-'));
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const ports = await freePorts();
+      writeConfiguration(directory, ports);
+      if (attempt === 1) format(libraries, directory);
+      const started = await start(libraries, directory, ports.broker);
+      if (typeof started !== 'string') return running(libraries, directory, ports.broker, started);
+      if (attempt >= maxPortTries || !started.includes('BindException')) {
+        throw new Error(`the Kafka broker did not start: ${started}`);
+      }
+    }
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+interface Ports {
+  readonly broker: number;
+  readonly controller: number;
+}
+
+async function freePorts(): Promise<Ports> {
+  const servers = [createServer(), createServer()];
+  const ports: number[] = [];
+  for (const server of servers) {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    if (typeof address === 'object' && address !== null) ports.push(address.port);
+  }
+  for (const server of servers) server.close();
+  const [broker = 0, controller = 0] = ports;
+  return { broker, controller };
+}
+
+function writeConfiguration(directory: string, ports: Ports): void {
+  const settings = {
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    'controller.quorum.voters': `1@127.0.0.1:${ports.controller}`,
+    'controller.listener.names': 'CONTROLLER',
+    listeners: `PLAINTEXT://127.0.0.1:${ports.broker},CONTROLLER://127.0.0.1:${ports.controller}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${ports.broker}`,
+    'log.dirs': path.join(directory, 'data'),
+    'auto.create.topics.enable': false,
+    'offsets.topic.replication.factor': 1,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'share.coordinator.state.topic.replication.factor': 1,
+    'share.coordinator.state.topic.min.isr': 1,
+    // The first use creates them: 50 each by default.
+    'offsets.topic.num.partitions': 4,
+    'transaction.state.log.num.partitions': 4,
+    'group.initial.rebalance.delay.ms': 0,
+    // Tests wait for sessions to end.
+    'group.min.session.timeout.ms': 1000,
+    'transaction.abort.timed.out.transaction.cleanup.interval.ms': 500,
+    'log.retention.check.interval.ms': 500,
+    'log.initial.task.delay.ms': 500,
+    'log.cleaner.dedupe.buffer.size': 16777216,
+    'log.cleaner.backoff.ms': 500,
+    'message.max.bytes': 33554432,
+  };
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+  writeFileSync(path.join(directory, 'server.properties'), `${lines.join('\n')}\n`);
+  writeFileSync(path.join(directory, 'simplelogger.properties'), 'org.slf4j.simpleLogger.defaultLogLevel=warn\n');
+}
+
+function classPath(libraries: string, directory: string): readonly string[] {
+  return ['-cp', `${directory}:${libraries}/*`];
+}
+
+function format(libraries: string, directory: string): void {
+  const command = ['format', '-t', clusterId, '-c', path.join(directory, 'server.properties'), '--ignore-formatted'];
+  const tool = ['-Xmx128m', '-XX:TieredStopAtLevel=1', ...classPath(libraries, directory), 'kafka.tools.StorageTool'];
+  const { status, stdout, stderr, error } = spawnSync('java', [...tool, ...command], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`formatting the broker's directory failed: ${error?.message ?? stdout + stderr}`);
+}
+
+/** The process when it answers; what it said where it ended before. */
+async function start(libraries: string, directory: string, port: number): Promise<ChildProcess | string> {
+  const java = [
+    'java',
+    '-Xms256m',
+    '-Xmx512m',
+    // A start in half the time; throughput is not what these brokers are for.
+    '-XX:+UseSerialGC',
+    '-XX:TieredStopAtLevel=1',
+    ...classPath(libraries, directory),
+    'kafka.Kafka',
+    path.join(directory, 'server.properties'),
+  ];
+  // The kernel ends it when we die, however we die (prctl(2), PR_SET_PDEATHSIG).
+  const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((file) => existsSync(file));
+  const [program = 'java', ...args] = setpriv === undefined ? java : [setpriv, '--pdeathsig', 'KILL', ...java];
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let words = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      words = (words + chunk).slice(-maxLastWords);
+    });
+  }
+  let ended: string | undefined;
+  child.on('error', (error) => {
+    ended = error.message;
+  });
+  child.on('close', (code, signal) => {
+    ended = `it ended with ${signal ?? String(code)}: ${words}`;
+  });
+  const untilMs = performance.now() + startMs;
+  while (performance.now() < untilMs) {
+    if (ended !== undefined) return ended;
+    if (await isOpen(port)) return child;
+    await delay(100);
+  }
+  child.kill('SIGKILL');
+  return `its port did not open in ${startMs / 1000} s: ${words}`;
+}
+
+function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    const done = (open: boolean): void => {
+      socket.destroy();
+      resolve(open);
+    };
+    socket.on('connect', () => {
+      done(true);
+    });
+    socket.on('error', () => {
+      done(false);
+    });
+  });
+}
+
+function running(libraries: string, directory: string, port: number, first: ChildProcess): Broker {
+  let child = first;
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const closed = once(child, 'close');
+    child.kill(signal);
+    await closed;
+  };
+  return {
+    address: `127.0.0.1:${port}`,
+    get pid() {
+      return child.pid ?? 0;
+    },
+    kill: () => end('SIGKILL'),
+    restart: async () => {
+      const started = await start(libraries, directory, port);
+      if (typeof started === 'string') throw new Error(`the Kafka broker did not start again: ${started}`);
+      child = started;
+    },
+    [Symbol.asyncDispose]: async () => {
+      // Nothing of it is needed any more: an orderly end would only take longer.
+      await end('SIGKILL');
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
