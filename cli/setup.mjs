@@ -183,15 +183,21 @@ async function installSystemPackages() {
 }
 
 async function installNpmPackages() {
-  if (npmPackagesAreInstalled()) return true;
-  // Settings of the user's npm must not change what a clone contains: development and optional packages are needed.
-  return step('npm packages (about 1 GB on disk)', 'npm', [
-    'ci',
-    '--include=dev',
-    '--include=optional',
-    '--no-audit',
-    '--no-fund',
-  ]);
+  if (!npmPackagesAreInstalled()) {
+    // Settings of the user's npm must not change what a clone contains: development and optional packages are needed.
+    const command = ['ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund'];
+    if (!(await step('npm packages (about 1 GB on disk)', 'npm', command))) return false;
+  }
+  linkNode();
+  return true;
+}
+
+/** Older npm (seen: 9.2) removes the link to the Node of this platform together with the package of the other one. */
+function linkNode() {
+  const packaged = `node-linux-${process.arch}/bin/node`;
+  const link = path.join(root, 'node_modules/.bin/node');
+  if (existsSync(link) || !existsSync(path.join(root, 'node_modules', packaged))) return;
+  symlinkSync(path.join('..', packaged), link);
 }
 
 /** BPF objects and addon. Where tools are missing the rest goes on without: the recording needs none of it. */
