@@ -77,23 +77,16 @@ function buildObject(): void {
   run(process.execPath, ['native/generate-layout.ts']);
 }
 
-/** Node's headers and npm's own node-gyp: nothing is downloaded. */
+/** Node's headers, and node-gyp as it was installed: nothing is downloaded. */
 function buildAddon(): void {
   // The headers stand beside the Node that runs this: <prefix>/bin/node, <prefix>/include/node.
   const prefix = dirname(dirname(process.execPath));
   if (!existsSync(join(prefix, 'include/node/node_api.h'))) {
     throw new Error(`${prefix}/include/node has no headers of Node: run it as \`npx node native/build.ts\`.`);
   }
-  const gyp = nodeGyp();
+  const gyp = 'node_modules/node-gyp/bin/node-gyp.js';
   const environment = { ...process.env, npm_config_nodedir: prefix };
   run(process.execPath, [gyp, 'configure', 'build', '--directory=native', '--loglevel=error'], environment);
-}
-
-function nodeGyp(): string {
-  const npm = execFileSync('npm', ['root', '--global'], { encoding: 'utf8' }).trim();
-  const file = join(npm, 'npm/node_modules/node-gyp/bin/node-gyp.js');
-  if (!existsSync(file)) throw new Error(`npm's node-gyp is not at ${file}: install npm (Debian: npm).`);
-  return file;
 }
 
 const wanted = fingerprint();
