@@ -7,10 +7,11 @@ type Part = string | readonly unknown[] | Readonly<Record<string, unknown>>;
 /**
  * The Avro schema of a topic's values as one JSON text, with the definition of each type where it is first named: what a schema
  * registry and other programs take. Documentation and defaults are in it, which avsc's own `schema()` leaves out of enums.
+ * `schemas` are the present ones, or those of a release that had the topic.
  */
-export function selfContainedSchema(topic: TopicName): string {
+export function selfContainedSchema(topic: TopicName, schemas: readonly unknown[] = avroSchemas): string {
   const definitions = new Map<string, Readonly<Record<string, unknown>>>();
-  for (const schema of avroSchemas) collect(schema as Part, definitions);
+  for (const schema of schemas) collect(schema as Part, definitions);
   const root = definitions.get(topics[topic].valueType);
   if (root === undefined) throw new Error(`schemas/avro has no type ${topics[topic].valueType}`);
   return JSON.stringify(inline(root, definitions, new Set()));

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { cachedFolder, runToFetch } from './cached-folder.ts';
 
 /** The broker that the tests run against where `KAFKA_BROKERS` names none. */
 export const kafkaVersion = '4.3.0';
@@ -31,26 +31,13 @@ export function missingForBroker(): string | undefined {
 }
 
 /**
- * The folder with the broker's Java archives: in the user's cache, outside the clone, so that only the first run fetches
- * them (45 MB from Maven Central, about 15 s). Throws where Maven fails, with what it said.
+ * The folder with the broker's Java archives (45 MB from Maven Central, about 15 s the first time). Throws where Maven fails,
+ * with what it said.
  */
 export function brokerFiles(version = kafkaVersion): string {
-  const cache = path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'palisade');
-  const folder = path.join(cache, `kafka-${version}`);
-  if (existsSync(folder)) return folder;
-  mkdirSync(cache, { recursive: true });
-  // Fetched aside and renamed when complete: a run that is killed leaves no half of it.
-  const aside = mkdtempSync(`${folder}-`);
-  try {
-    writeFileSync(path.join(aside, 'pom.xml'), projectFile(version));
-    const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${aside}`];
-    const { status, stdout, error } = spawnSync('mvn', ['-q', '-B', '-f', path.join(aside, 'pom.xml'), ...goal], {
-      encoding: 'utf8',
-    });
-    if (status !== 0) throw new Error(`Maven did not fetch Kafka ${version}: ${error?.message ?? stdout}`);
-    if (!existsSync(folder)) renameSync(aside, folder);
-  } finally {
-    rmSync(aside, { recursive: true, force: true });
-  }
-  return folder;
+  return cachedFolder(`kafka-${version}`, (folder) => {
+    writeFileSync(path.join(folder, 'pom.xml'), projectFile(version));
+    const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${folder}`];
+    runToFetch('mvn', ['-q', '-B', '-f', path.join(folder, 'pom.xml'), ...goal]);
+  });
 }
