@@ -60,9 +60,8 @@ class ProcessorLoop {
     // A table's position moves on past a change that nobody can read.
     if (this.#tables.isTable(record.topic)) {
       this.#tables.changed(record);
-      // One that a predecessor came to is a dead letter already: the replay at a start makes no second one.
       const isReplayed = record.offset < (this.#partition.tablePositions[record.topic] ?? 0);
-      if (isReplayed ? unreadable(record) === undefined : this.#isReadable(record)) this.#processor.update(record);
+      if (isReplayed ? this.#isStillReadable(record) : this.#isReadable(record)) this.#processor.update(record);
       return;
     }
     if (!this.#isReadable(record)) return;
@@ -96,6 +95,18 @@ class ProcessorLoop {
     this.#context.metrics.failed(error);
     this.#context.metrics.dropped(record.topic, 'unreadable');
     this.#push(record, deadLetters(record, { stage: this.#stage.name, reason: error.message, bytes: error.bytes }));
+    return false;
+  }
+
+  /**
+   * Of a table's change that a predecessor came to. Where that could not read it either, it is a dead letter already, and the
+   * replay at a start makes no second one; where it could, the disk has changed it since, and nothing else would tell.
+   */
+  #isStillReadable(record: LogRecord): boolean {
+    const error = unreadable(record);
+    if (error === undefined) return true;
+    this.#context.metrics.failed(error);
+    this.#context.logger.error({ err: error }, 'a change of a table cannot be read and is not in force');
     return false;
   }
 

@@ -191,11 +191,13 @@ test('a table change that cannot be decoded is passed over, and its position cou
   t.is((await recordsOf(log, ['dead-letters'])).length, 1);
 });
 
-test('a table change that cannot be decoded is one dead letter, however often its readers start', async (t) => {
+test('a table change that cannot be decoded is one dead letter, however often its readers start, and told each time', async (t) => {
   await using log = new MemoryEventLog();
   await log.append([garbagePolicy('p'), event('a', 'x')]);
-  for (let start = 0; start < 3; start++) await runStages([tagger], log, quietly(), AbortSignal.abort());
+  const metrics = new Metrics();
+  for (let start = 0; start < 3; start++) await runStages([tagger], log, quietly(metrics), AbortSignal.abort());
   t.is((await recordsOf(log, ['dead-letters'])).length, 1);
+  t.is(sumOf(metrics, 'palisade_errors_total', { stage: 'tagger', code: 'RECORD_UNREADABLE' }), 3);
 });
 
 test('a log that has no room at the start is tried again', async (t) => {
