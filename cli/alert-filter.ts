@@ -4,15 +4,20 @@ import type { ShownAlert } from './alert-columns.ts';
 /** An id of a container is usually given by its beginning; fewer characters than these, which `docker ps` shows, are a name. */
 const minIdCharacters = 12;
 
+/** What alerts may have in `operation`, by KubeArmor's names. */
+export const alertOperations = ['Process', 'File', 'Network'] as const;
+/** What alerts may have in `action`: a Block that was not enforced is an Audit. */
+export const alertActions = ['Block', 'Audit', 'Audit (Block)'] as const;
+
 /** Which alerts are wanted. Of one list any value will do, and every list that is not empty must have one. */
 export interface AlertFilter {
   readonly policy: readonly string[];
   readonly namespace: readonly string[];
   /** Names, or ids from their first twelve characters on. */
   readonly container: readonly string[];
-  /** Block, Audit, Audit (Block): in any case. */
+  /** Of `alertActions`, in any case. */
   readonly action: readonly string[];
-  /** Process, File, Network, …: in any case. */
+  /** Of `alertOperations`, in any case. */
   readonly operation: readonly string[];
   readonly node: readonly string[];
   /** This severity or a higher one, 1 to 10. An alert without one is below all. */

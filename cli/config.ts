@@ -35,10 +35,7 @@ const duration = (lowest: number, highest: number, range: string) =>
     context.addIssue(`must be a duration with ms, s, m, h or d, ${range}`);
     return z.NEVER;
   });
-const folder = z
-  .string()
-  .min(1)
-  .refine((text) => path.isAbsolute(text), 'must be an absolute path');
+const folder = z.string().refine((text) => path.isAbsolute(text), 'must be an absolute path');
 const mebibyte = 2 ** 20;
 const day = 86_400_000;
 
@@ -56,11 +53,15 @@ export const configSchema = {
       description: 'Name of this node in keys and alerts. Never give one to two nodes.',
       default: 'made once, kept in the data directory',
     }),
-  policies: z.array(z.string().min(1)).min(1).max(64).meta({
-    description:
-      'Files or folders with KubeArmor policies; watched while running. In the environment separated by `:`.',
-    default: 'the sample policies in `cli/demo/policies`',
-  }),
+  policies: z
+    .array(z.string().min(1, 'must name files or folders'))
+    .min(1, 'must name files or folders')
+    .max(64, 'must name 64 files or folders at most')
+    .meta({
+      description:
+        'Files or folders with KubeArmor policies; watched while running. In the environment separated by `:`.',
+      default: 'the sample policies in `cli/demo/policies`',
+    }),
   pinDirectory: folder.meta({
     description: 'Folder on a BPF file system that holds the pinned ring, counters and session between two runs.',
     default: '`/sys/fs/bpf/palisade`',
@@ -80,7 +81,7 @@ export const configSchema = {
     description: 'Age up to which each topic of events keeps its records.',
     default: '`7d`',
   }),
-  durability: z.enum(['group', 'commit']).meta({
+  durability: z.enum(['group', 'commit'], 'must be group or commit').meta({
     description:
       'When an append counts as done. `group`: written, and fsynced every 50 ms; a kill loses nothing, a power cut at most the last 100 ms. `commit`: fsynced.',
     default: '`group`',

@@ -31,6 +31,11 @@ export interface LossOptions extends EngineChoice {
   readonly write: (text: string) => void;
 }
 
+/** The last moment, Unix ns, of which all can be stored at `nowMs`. */
+export function settledMoment(nowMs: number): bigint {
+  return BigInt(Math.round(nowMs - settledMs)) * 1_000_000n;
+}
+
 /** Says whether a span of time is complete, or from when to when what happened is unknown, and why. */
 export async function loss(options: LossOptions): Promise<ExitCode> {
   const report = await withEngine(options, (address) => askLoss(address, options));
@@ -62,7 +67,7 @@ async function askLoss(address: ClickHouseAddress, options: LossOptions): Promis
     });
     const known = new Map(watched.map((row) => [row.node_id, BigInt(row.first_ns)]));
     const nodes = options.nodes.length > 0 ? options.nodes : [...known.keys()];
-    const toNs = options.toNs ?? BigInt(Math.round(options.nowMs - settledMs)) * 1_000_000n;
+    const toNs = options.toNs ?? settledMoment(options.nowMs);
     const firsts = nodes.flatMap((node) => known.get(node) ?? []);
     const first = firsts.reduce((earliest, each) => (each < earliest ? each : earliest), toNs);
     const fromNs = options.fromNs ?? first;

@@ -4,6 +4,8 @@ import { PalisadeError } from '../runtime/errors.ts';
 import { printable } from '../runtime/printable.ts';
 import { ConfigError, configKeys, configSchema, flagOf, resolveConfig, type Config, type ConfigKey } from './config.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
+import { messagesBeside } from './messages-beside.ts';
+import { parseFile } from './name-arguments.ts';
 import { addQuestions } from './questions.ts';
 import { parseDuration } from './units.ts';
 
@@ -79,8 +81,8 @@ function createProgram(end: (code: ExitCode) => void): Command {
     .addHelpText('after', examples)
     .showSuggestionAfterError()
     .exitOverride();
-  const command = (name: string, description: string): Command =>
-    withSettings(program.command(name).description(description).exitOverride());
+  const command = (name: string, description: string, meanings?: SettingMeanings): Command =>
+    withSettings(program.command(name).description(description).exitOverride(), meanings);
 
   command('up', 'Watch this machine and show alerts as they happen. Where it cannot be watched, play the recording.')
     .option('--json', "print alerts as KubeArmor's JSON, one a line, and nothing else")
@@ -119,7 +121,11 @@ function createProgram(end: (code: ExitCode) => void): Command {
       );
     });
   command('record', 'Write what the kernel tells, or the log of `palisade up`, into a capture: an Avro file.')
-    .requiredOption('-o, --output <file>', 'the file to write; one that is there is replaced')
+    .requiredOption(
+      '-o, --output <file>',
+      'the capture; one that is there is replaced at the end. Until then, and where it fails, what is recorded is in FILE.partial',
+      parseFile,
+    )
     .option('--for <duration>', 'how long, such as 60s or 10m; without it until Ctrl-C, or all that the log has')
     .option('--from-log', "from the data directory's log, whether `up` runs or not, instead of from the kernel")
     .action(async (flags: RecordFlags) => {
@@ -129,7 +135,7 @@ function createProgram(end: (code: ExitCode) => void): Command {
           file: flags.output,
           durationMs: durationFrom(flags.for),
           fromLog: flags.fromLog === true,
-          output: process.stdout,
+          output: messagesBeside(flags.output),
         }),
       );
     });
@@ -143,15 +149,18 @@ function createProgram(end: (code: ExitCode) => void): Command {
       const { captureInfo } = await import('./capture-info.ts');
       end(await captureInfo({ file, json: flags.json === true, write }));
     });
-  command('replay <file>', 'Judge a capture again, as fast as it can be: its alerts go into a database of their own.')
-    .option('--out <file>', 'write the alerts as JSON lines instead')
+  command('replay <file>', 'Judge a capture again, as fast as it can be: its alerts go into a database of their own.', {
+    policies:
+      'Files or folders with KubeArmor policies, instead of the recorded ones, from before the first event on. Only as a flag. ' +
+      'Default: the recorded policies, each from its recorded place on.',
+  })
+    .option('--out <file>', 'write the alerts as JSON lines instead', parseFile)
     .addOption(
       new Option(
         '--database <name>',
         'name of the database; default: after the file. One of an earlier replay is replaced',
       ).conflicts('out'),
     )
-    .addHelpText('after', '\n--policies takes the place of the recorded policies, from before the first event on.\n')
     .action(async (file: string, flags: ReplayFlags) => {
       const { replay } = await import('./replay.ts');
       const config = configFrom(flags);
@@ -162,7 +171,7 @@ function createProgram(end: (code: ExitCode) => void): Command {
           out: flags.out,
           database: flags.database,
           dataDirectory: config.dataDirectory,
-          output: process.stdout,
+          output: flags.out === undefined ? process.stdout : messagesBeside(flags.out),
         }),
       );
     });
@@ -193,22 +202,31 @@ function durationFrom(text: string | undefined): number | undefined {
   const milliseconds = parseDuration(text);
   // The longest that a timer of Node's takes is 2^31 ms.
   if (milliseconds !== undefined && milliseconds > 0 && milliseconds < 2 ** 31) return milliseconds;
-  throw new ConfigError('--for', 'flag --for', `must be a duration with ms, s, m, h or d, up to 24d (got ${text})`);
+  throw new ConfigError(
+    '--for',
+    'flag --for',
+    `must be a duration with ms, s, m, h or d, 1ms to 24d (got ${JSON.stringify(text)})`,
+  );
 }
 
+/** What settings mean to one command, where that is not what they mean to all. */
+type SettingMeanings = Readonly<Partial<Record<ConfigKey, string>>>;
+
 /** Every setting is a flag of every command: they all have to find the same data. */
-function withSettings(command: Command): Command {
+function withSettings(command: Command, meanings: SettingMeanings = {}): Command {
   for (const key of configKeys) {
     const meta = configSchema[key].meta() as { readonly description: string; readonly default: string };
     const value =
       key === 'policies' ? '<path...>' : `<${key.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}>`;
     const option = new Option(
       `${flagOf(key)} ${value}`,
-      `${meta.description} Default: ${meta.default.replaceAll('`', '')}.`,
+      meanings[key] ?? `${meta.description} Default: ${meta.default.replaceAll('`', '')}.`,
     );
     command.addOption(option.helpGroup('Settings:'));
   }
-  return command.addOption(new Option('--config <file>', 'A YAML file of settings.').helpGroup('Settings:'));
+  return command.addOption(
+    new Option('--config <file>', 'A YAML file of settings.').argParser(parseFile).helpGroup('Settings:'),
+  );
 }
 
 function configFrom(flags: Flags): Config {

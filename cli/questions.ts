@@ -1,6 +1,8 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import type { Config, ConfigKey } from './config.ts';
+import { alertActions, alertOperations } from './alert-filter.ts';
 import type { ExitCode } from './exit-codes.ts';
+import { collectName, collectWord } from './name-arguments.ts';
 import { parseMoment } from './time-argument.ts';
 
 /** Most alerts that can be asked for: they are held in memory, at about 2 KB each. More is for `palisade sql`. */
@@ -70,15 +72,15 @@ function addPolicy({ program, end, write }: QuestionsOptions): void {
     });
 }
 
-function addAlerts({ command, configFrom, end }: QuestionsOptions): void {
+function addAlerts({ program, command, configFrom, end }: QuestionsOptions): void {
   command('alerts', 'Show alerts: the newest that are stored, or with -f those that come. Repeated filters widen.')
     .option('-f, --follow', 'wait for alerts and show them as they come; with --since also those that the log has')
-    .option('--policy <name...>', 'by this policy')
-    .option('--namespace <name...>', 'in this namespace')
-    .option('--container <name...>', 'in the container of this name or id')
-    .option('--action <action...>', 'Block, Audit or "Audit (Block)"')
-    .option('--operation <operation...>', 'Process, File, Network')
-    .option('--node <id...>', 'on this node')
+    .option('--policy <name...>', 'by this policy', collectName)
+    .option('--namespace <name...>', 'in this namespace', collectName)
+    .option('--container <name...>', 'in the container of this name or id', collectName)
+    .option('--action <action...>', 'Block, Audit or "Audit (Block)"', collectWord(alertActions))
+    .option('--operation <operation...>', 'Process, File or Network', collectWord(alertOperations))
+    .option('--node <id...>', 'on this node', collectName)
     .option('--severity <number>', 'of at least this severity, 1 to 10', wholeNumber(1, 10))
     .option('--since <time>', 'how long ago (15m, 2h) or a date and time', momentFrom)
     .option('--until <time>', 'likewise; what happened before it', momentFrom)
@@ -89,6 +91,10 @@ function addAlerts({ command, configFrom, end }: QuestionsOptions): void {
     )
     .option('--json', "print KubeArmor's JSON, one alert a line")
     .action(async (flags: AlertsFlags) => {
+      if (flags.since !== undefined && flags.until !== undefined && flags.since >= flags.until)
+        program.error('error: --since must be before --until');
+      if (flags.follow === true && flags.until !== undefined && flags.until <= momentFrom('0s'))
+        program.error('error: with -f --until must be a time to come: what is shown are alerts that come before it');
       const { alerts } = await import('./alerts.ts');
       const { engineRunsAs } = await import('./engine.ts');
       const filter = {
@@ -112,15 +118,16 @@ function addLoss({ program, command, configFrom, end, write }: QuestionsOptions)
   command('loss', 'Say whether a span of time is complete, or what of it is unknown, and why.')
     .option('--from <time>', 'how long ago (15m, 2h) or a date and time; default: the first coverage', momentFrom)
     .option('--to <time>', 'likewise; default: ten seconds ago', momentFrom)
-    .option('--node <id...>', 'nodes that must be covered; default: all that were ever watched')
+    .option('--node <id...>', 'nodes that must be covered; default: all that were ever watched', collectName)
     .option('--json', 'print one JSON object')
     .action(async (flags: LossFlags) => {
-      if (flags.from !== undefined && flags.to !== undefined && flags.from >= flags.to)
-        program.error('error: --from must be before --to');
-      const { loss } = await import('./loss.ts');
+      const { loss, settledMoment } = await import('./loss.ts');
+      const nowMs = Date.now();
+      if (flags.from !== undefined && flags.from >= (flags.to ?? settledMoment(nowMs)))
+        program.error('error: --from must be before --to, which is ten seconds ago where it is not given');
       const { engineRunsAs } = await import('./engine.ts');
       const { dataDirectory } = configFrom(flags);
-      const span = { fromNs: flags.from, toNs: flags.to, nodes: flags.node ?? [], nowMs: Date.now() };
+      const span = { fromNs: flags.from, toNs: flags.to, nodes: flags.node ?? [], nowMs };
       end(await loss({ ...span, dataDirectory, runAs: engineRunsAs(), json: flags.json === true, write }));
     });
 }

@@ -15,6 +15,7 @@ import { PalisadeError } from '../runtime/errors.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { Metrics } from '../runtime/metrics.ts';
 import { printable } from '../runtime/printable.ts';
+import { CaptureTarget } from './capture-target.ts';
 import { capturedTopics, logRecords } from './captured-records.ts';
 import type { Config } from './config.ts';
 import { dataLayout, makeDataDirectory } from './data-directory.ts';
@@ -35,7 +36,10 @@ export interface RecordOptions {
   readonly output: Writable & { readonly isTTY?: boolean; readonly columns?: number };
 }
 
-/** Writes a capture. Throws PalisadeError for what a person can put right. */
+/**
+ * Writes a capture; an earlier one of that name is replaced when this one is whole, and not before. Throws PalisadeError for what
+ * a person can put right.
+ */
 export async function record(config: Config, options: RecordOptions): Promise<ExitCode> {
   const { output } = options;
   const progress = new Progress({ output, isTerminal: output.isTTY === true, columns: () => output.columns ?? 80 });
@@ -47,6 +51,10 @@ export async function record(config: Config, options: RecordOptions): Promise<Ex
   const logger = createLogger({ level: 'warn', destination: output, pretty: true });
   const recording: Recording = { config, options, progress, logger, signal, stop };
   const recorder = options.fromLog ? await recordLog(recording) : await recordKernel(recording);
+  if (!recorder.isWorthKeeping) {
+    progress.print(`Nothing was recorded, so ${printable(options.file)} is neither made nor changed.\n`);
+    return exitCodes.failed;
+  }
   progress.print(`${recorder.summary()}\n${printable(options.file)}: npx palisade capture info shows what is in it.\n`);
   return exitCodes.done;
 }
@@ -62,24 +70,25 @@ interface Recording {
 }
 
 /** What the log holds up to now; with a duration, what comes from now on, after the state that it meets. */
-async function recordLog({ config, options, progress, signal, stop }: Recording): Promise<Recorder> {
+async function recordLog(recording: Recording): Promise<Recorder> {
+  const { config, options, signal, stop } = recording;
   await using log = EmbeddedEventLog.openReadOnly({ directory: dataLayout(config.dataDirectory).log });
-  await using writer = await CaptureWriter.create(options.file);
-  const recorder = new Recorder(writer, progress);
-  const running = endAfter(options.durationMs, stop, signal);
-  for await (const one of logRecords(log, { fromNow: options.durationMs !== undefined, signal })) {
-    await recorder.add(one);
-  }
-  stop.abort();
-  await running;
-  return recorder;
+  return await writeCapture(recording, async (recorder) => {
+    const running = endAfter(options.durationMs, stop, signal);
+    for await (const one of logRecords(log, { fromNow: options.durationMs !== undefined, signal })) {
+      await recorder.add(one);
+    }
+    stop.abort();
+    await running;
+  });
 }
 
 /**
  * The collector alone, with a log of its own that it removes at the end, and pins of its own: what a stopped `palisade up` left
  * in its ring stays there for the next start.
  */
-async function recordKernel({ config, options, progress, logger, signal, stop }: Recording): Promise<Recorder> {
+async function recordKernel(recording: Recording): Promise<Recorder> {
+  const { config, options, logger, signal, stop } = recording;
   const layout = dataLayout(config.dataDirectory);
   const owner = ownerOf(layout.log);
   if (owner !== undefined) {
@@ -108,36 +117,61 @@ async function recordKernel({ config, options, progress, logger, signal, stop }:
   const policies = { paths: config.policies, sourceId: `files@${nodeId}`, logger };
   // Before the first event: they are what it is judged by.
   await synchronizePolicyFiles(log, policies);
-  await using writer = await CaptureWriter.create(options.file);
-  const recorder = new Recorder(writer, progress);
-  const collector = collectorThread(
-    { nodeId, dataDirectory: path.join(work.path, 'collector'), pinDirectory: pins.path, ringBytes: config.ringSize },
-    { createAppendPort: () => log.createAppendPort(), logger },
-  );
-  const drain = new AbortController();
-  const never = new AbortController();
-  const group = { group: 'recording', topics: capturedTopics, tables: [], signal: never.signal, drain: drain.signal };
-  // A group, since what it has not read is never trimmed.
-  const recorded = log.consume(group, async (partition) => {
-    for await (const batch of partition.batches()) {
-      for (const one of batch.records) await recorder.add(one);
-      await batch.commit([]);
+  return await writeCapture(recording, async (recorder) => {
+    const collector = collectorThread(
+      { nodeId, dataDirectory: path.join(work.path, 'collector'), pinDirectory: pins.path, ringBytes: config.ringSize },
+      { createAppendPort: () => log.createAppendPort(), logger },
+    );
+    const drain = new AbortController();
+    const never = new AbortController();
+    const group = { group: 'recording', topics: capturedTopics, tables: [], signal: never.signal, drain: drain.signal };
+    // A group, since what it has not read is never trimmed.
+    const recorded = log.consume(group, async (partition) => {
+      for await (const batch of partition.batches()) {
+        for (const one of batch.records) await recorder.add(one);
+        await batch.commit([]);
+      }
+    });
+    // Its failure ends the stages and is thrown below.
+    recorded.catch(() => {
+      stop.abort();
+    });
+    const running = endAfter(options.durationMs, stop, signal);
+    try {
+      const stages = [policyFilesSource(policies), collector];
+      await runStages(stages, log, { logger, metrics: new Metrics() }, signal);
+    } finally {
+      stop.abort();
+      drain.abort();
+      await running;
+      await recorded;
     }
   });
-  // Its failure ends the stages and is thrown below.
-  recorded.catch(() => {
-    stop.abort();
-  });
-  const running = endAfter(options.durationMs, stop, signal);
+}
+
+/**
+ * Has `fill` write the capture, beside the file that it becomes at the end. Where that fails, what is in it up to there stays
+ * beside and is told; what has nothing in it is removed.
+ */
+async function writeCapture(
+  { options, progress }: Recording,
+  fill: (recorder: Recorder) => Promise<void>,
+): Promise<Recorder> {
+  const target = await CaptureTarget.begin(options.file);
+  let recorder: Recorder | undefined;
   try {
-    const stages = [policyFilesSource(policies), collector];
-    await runStages(stages, log, { logger, metrics: new Metrics() }, signal);
-  } finally {
-    stop.abort();
-    drain.abort();
-    await running;
-    await recorded;
+    await using writer = await CaptureWriter.create(target.path);
+    recorder = new Recorder(writer, progress, options.fromLog);
+    await fill(recorder);
+  } catch (error) {
+    if (recorder?.isWorthKeeping === true && recorder.isWritten) {
+      const file = printable(target.path);
+      progress.print(`${file} has what was recorded up to here: npx palisade capture info shows it.\n`);
+    } else await target.discard();
+    throw error;
   }
+  if (recorder.isWorthKeeping) await target.keep();
+  else await target.discard();
   return recorder;
 }
 
@@ -170,20 +204,36 @@ const grouped = new Intl.NumberFormat('en-US');
 class Recorder {
   readonly #writer: CaptureWriter;
   readonly #progress: Progress;
+  readonly #fromLog: boolean;
   #records = 0;
+  #batches = 0;
   #events = 0;
   #policies = 0;
   #unreadable = 0;
 
-  constructor(writer: CaptureWriter, progress: Progress) {
+  constructor(writer: CaptureWriter, progress: Progress, fromLog: boolean) {
     this.#writer = writer;
     this.#progress = progress;
+    this.#fromLog = fromLog;
+  }
+
+  /** Whether there is something that was not there before: of a kernel its events, since the policies are those of the files. */
+  get isWorthKeeping(): boolean {
+    return (this.#fromLog ? this.#records : this.#batches) > 0;
+  }
+
+  /** Whether some of it is in the file. */
+  get isWritten(): boolean {
+    return this.#writer.records > 0;
   }
 
   async add(record: LogRecord): Promise<void> {
     try {
       await this.#writer.write(record);
-      if (record.topic === 'raw-events') this.#events += record.value?.events.length ?? 0;
+      if (record.topic === 'raw-events') {
+        this.#batches += 1;
+        this.#events += record.value?.events.length ?? 0;
+      }
     } catch (error) {
       // The log has it as a dead letter already, where a stage has seen it.
       if (!(error instanceof RecordError)) throw error;

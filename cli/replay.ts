@@ -2,6 +2,7 @@ import { mkdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Writable } from 'node:stream';
 import { CaptureEventLog } from '../eventlog/capture.ts';
+import type { EventLogError } from '../eventlog/errors.ts';
 import { MemoryEventLog } from '../eventlog/memory.ts';
 import { ReplayLog, type ReplayProgress } from '../eventlog/replay-log.ts';
 import { runStages } from '../eventlog/runner.ts';
@@ -44,7 +45,7 @@ export interface ReplayOptions {
 
 /**
  * Judges a capture again by the stages of `palisade up`. Throws `CAPTURE_UNREADABLE` after what stood before the damage has
- * been judged and stored.
+ * been judged and stored, and `DISK_FULL` or `EVENT_LOG_FAILED` where the alerts' file takes no more.
  */
 export async function replay(options: ReplayOptions): Promise<ExitCode> {
   const { output } = options;
@@ -55,9 +56,11 @@ export async function replay(options: ReplayOptions): Promise<ExitCode> {
   const logger = createLogger({ level: 'warn', destination: output, pretty: true });
   await using capture = await CaptureEventLog.open(options.file);
   const policies = options.policies === undefined ? undefined : await policyRecords(options.policies, logger);
-  await using destination = await destinationOf(options, logger);
-  await using outputs = new MemoryEventLog({ retention });
   const ended = new AbortController();
+  await using destination = await destinationOf(options, logger, () => {
+    ended.abort();
+  });
+  await using outputs = new MemoryEventLog({ retention });
   await using log = new ReplayLog({
     capture,
     outputs,
@@ -80,6 +83,7 @@ export async function replay(options: ReplayOptions): Promise<ExitCode> {
     signal,
   );
   await destination[Symbol.asyncDispose]();
+  if (destination.failure !== undefined) throw destination.failure;
   const seconds = (performance.now() - startedMs) / 1000;
   progress.print(`${summary(log.progress, seconds)}\n${destination.where}\n`);
   if (log.damage !== undefined) throw log.damage;
@@ -101,18 +105,24 @@ interface Destination extends AsyncDisposable {
   readonly sinks: readonly SinkStage[];
   /** Where the alerts are, for people. */
   readonly where: string;
+  /** Why nothing more could be stored. */
+  readonly failure: EventLogError | undefined;
 }
 
-async function destinationOf(options: ReplayOptions, logger: Logger): Promise<Destination> {
+/** `onFailure` is called where nothing more can be stored. */
+async function destinationOf(options: ReplayOptions, logger: Logger, onFailure: () => void): Promise<Destination> {
   if (options.out !== undefined) {
     const { out } = options;
     await refuseCapture(options.file, out);
-    const sink = await jsonLinesSink(out).catch((error: unknown) => {
+    const sink = await jsonLinesSink(out, onFailure).catch((error: unknown) => {
       throw new ConfigError('--out', 'flag --out', `can't be written: ${String(error)}`, { cause: error });
     });
     return {
       sinks: [sink.stage],
       where: `Alerts are in ${printable(out)}.`,
+      get failure() {
+        return sink.failure;
+      },
       [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose](),
     };
   }
@@ -129,6 +139,8 @@ async function destinationOf(options: ReplayOptions, logger: Logger): Promise<De
   return {
     sinks: [alertsSink(destination.client), coverageSink(destination.client)],
     where: `Alerts are in the database ${name}: npx palisade sql --database ${name} "SELECT * FROM alerts"`,
+    // The engine is waited for, and what it refuses becomes dead letters.
+    failure: undefined,
     [Symbol.asyncDispose]: () => destination[Symbol.asyncDispose](),
   };
 }

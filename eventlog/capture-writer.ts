@@ -45,6 +45,11 @@ export class CaptureWriter implements AsyncDisposable {
     return writer;
   }
 
+  /** Records that the file has, in whole blocks. */
+  get records(): number {
+    return this.#records;
+  }
+
   /**
    * Adds a record; resolves when there is room for the next one. Throws what reading its value throws, and `DISK_FULL` or
    * `EVENT_LOG_FAILED`: the file then ends with the last whole block.

@@ -1,4 +1,4 @@
-import { open, type FileHandle } from 'node:fs/promises';
+import { open, stat, type FileHandle } from 'node:fs/promises';
 import { constants, deflateRaw, inflateRaw, zstdDecompress, type InflateRaw, type InputType } from 'node:zlib';
 import { promisify } from 'node:util';
 import { longBytes, MalformedAvro, readLong, skipVarint } from './avro-bounds.ts';
@@ -97,6 +97,9 @@ export class ContainerReader implements AsyncDisposable {
 
   /** Throws `MalformedContainer` where the header is none, and the system's error where the file cannot be opened. */
   static async open(file: string): Promise<ContainerReader> {
+    // Asked before it is opened: opening a pipe waits for its writer.
+    if (!(await stat(file)).isFile())
+      throw new MalformedContainer('it is no regular file, and only such can be read at any place', 0);
     const handle = await open(file);
     try {
       const { size } = await handle.stat();

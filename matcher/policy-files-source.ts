@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { EventLog } from '../eventlog/event-log.ts';
 import type { SourceStage } from '../eventlog/stage.ts';
 import { renderIssues, type Issue } from '../policy/issue.ts';
+import { isDocumentKind } from '../policy/parse.ts';
 import { printable } from '../runtime/printable.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { retry } from '../runtime/retry.ts';
@@ -99,7 +100,7 @@ class Looker {
 
   async synchronize(log: EventLog): Promise<PolicySynchronization> {
     const { paths, sourceId, logger } = this.#options;
-    const { texts, problems } = await readPolicyFiles(paths, this.#enter);
+    const { texts, problems, filesAt } = await readPolicyFiles(paths, this.#enter);
     const readings = new Map<string, PolicyReading>();
     for (const [absolute, text] of texts) {
       const known = this.#readings.get(absolute);
@@ -115,7 +116,9 @@ class Looker {
       await log.append(outputs.slice(start, start + documentsPerAppend));
     }
     const others = ofAnotherSource.map((key) => `${key} is left out: another source has a policy of that name`);
-    this.#told.tell([...problems, ...others], scanned.issues, [...texts.values()]);
+    const empty = [...filesAt].filter(([, files]) => files.every((file) => holdsNoPolicy(readings.get(file))));
+    const without = empty.map(([given]) => `no policy in ${printable(given)}: nothing is judged by it`);
+    this.#told.tell([...problems, ...without, ...others], scanned.issues, [...texts.values()]);
     for (const output of outputs) {
       const deleted = 'value' in output && output.value === undefined;
       logger.info({ policy: output.key }, deleted ? 'a policy was deleted' : 'a policy was taken over');
@@ -126,6 +129,14 @@ class Looker {
 
 function isSameText(first: PolicyText, second: PolicyText): boolean {
   return first.text === second.text && first.file === second.file && first.problem === second.problem;
+}
+
+/** Whether there is nothing in a file that is a policy, or would be but for an error that is told. */
+function holdsNoPolicy(reading: PolicyReading | undefined): boolean {
+  if (reading === undefined) return true;
+  const isOther = ({ piece, issues }: PolicyReading['documents'][number]): boolean =>
+    piece.kind !== '' && !isDocumentKind(piece.kind) && issues.every(({ suggestion }) => suggestion === undefined);
+  return reading.issues.length === 0 && reading.documents.every(isOther);
 }
 
 /** Tells what is wrong when that is new, not with each look at the same files. */
@@ -155,15 +166,22 @@ class ToldIssues {
 
 /**
  * What is in the policy files at `paths`, by the path of each, and what could not be read, in sentences that are safe on a
- * terminal. `enter` is called with each folder before it is read.
+ * terminal; `filesAt` has the files that were found at each of the paths that can be read. `enter` is called with each folder
+ * before it is read.
  */
 export async function readPolicyFiles(
   paths: readonly string[],
   enter: EnterFolder,
-): Promise<{ readonly texts: ReadonlyMap<string, PolicyText>; readonly problems: readonly string[] }> {
+): Promise<{
+  readonly texts: ReadonlyMap<string, PolicyText>;
+  readonly problems: readonly string[];
+  readonly filesAt: ReadonlyMap<string, readonly string[]>;
+}> {
   const found: { readonly absolute: string; readonly file: string }[] = [];
   const problems: string[] = [];
+  const filesAt = new Map<string, readonly string[]>();
   for (const given of paths) {
+    const before = found.length;
     try {
       const isFolder = (await stat(given)).isDirectory();
       if (isFolder) await collectFiles({ folder: given, relative: '', above: [] }, found, enter);
@@ -171,6 +189,10 @@ export async function readPolicyFiles(
         await enter(path.dirname(given));
         found.push({ absolute: given, file: path.basename(given) });
       }
+      filesAt.set(
+        given,
+        found.slice(before).map(({ absolute }) => absolute),
+      );
     } catch (error) {
       problems.push(`policies in ${printable(given)} can't be read: ${reasonOf(error)}`);
     }
@@ -187,7 +209,7 @@ export async function readPolicyFiles(
     }
     texts.set(absolute, text);
   }
-  return { texts, problems };
+  return { texts, problems, filesAt };
 }
 
 function reasonOf(error: unknown): string {

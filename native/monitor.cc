@@ -49,16 +49,18 @@ std::uint64_t boot_time_ns() {
 /// and maps are believed: so the directory must be ours, and nobody else's to write.
 void make_pin_directory(const std::filesystem::path& directory) {
   std::filesystem::path present = directory;
-  while (!std::filesystem::exists(present)) present = present.parent_path();
+  // What can't be looked at is no place that is there: making it tells why.
+  std::error_code error;
+  while (!std::filesystem::exists(present, error)) present = present.parent_path();
   struct statfs file_system {};
   if (statfs(present.c_str(), &file_system) != 0) throw KernelError("look at " + present.string(), errno);
   if (static_cast<unsigned long>(file_system.f_type) != BPF_FS_MAGIC)
     throw KernelError("pin maps in " + directory.string(), ENOTDIR, "",
                       present.string() + " is not on a bpf file system");
-  std::error_code error;
   std::filesystem::create_directories(directory.parent_path(), error);
   if (error || (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST))
-    throw KernelError("make the pin directory " + directory.string(), error ? error.value() : errno);
+    throw KernelError("make the pin directory " + directory.string(), error ? error.value() : errno, "", "",
+                      "A bpf file system has no names with a dot, and the folder above must be ours to write.");
   struct stat made {};
   if (lstat(directory.c_str(), &made) != 0) throw KernelError("look at " + directory.string(), errno);
   if (!S_ISDIR(made.st_mode) || made.st_uid != geteuid() || (made.st_mode & 022) != 0)

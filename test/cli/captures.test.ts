@@ -1,5 +1,15 @@
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, existsSync, linkSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { dataLayout, makeDataDirectory } from '../../cli/data-directory.ts';
@@ -91,6 +101,57 @@ test('--policies takes the place of the recorded ones, and a path that is not th
   t.regex(missing.errors, /flag --policies: policies can't be read: .*mine\.yaml\.none/u);
 });
 
+test('where no policy can be used a replay is refused, and one empty folder among several is told', async (t) => {
+  await using home = new PalisadeHome();
+  const [empty, mine, out] = ['empty', 'mine', 'out'].map((name) => path.join(home.dataDirectory, name)) as [
+    string,
+    string,
+    string,
+  ];
+  for (const folder of [empty, mine]) mkdirSync(folder);
+  writeFileSync(path.join(empty, 'deployment.yaml'), 'apiVersion: apps/v1\nkind: Deployment\n');
+  const replayed = ['replay', recordingFile(), '--out', out, '--policies'];
+  const none = await home.run([...replayed, empty]);
+  t.is(none.code, 78);
+  t.regex(none.output, /WARN: no policy in \S+empty: nothing is judged by it\n$/u);
+  t.regex(
+    none.errors,
+    /^palisade: flag --policies: policies must hold a policy that can be used \(got \S+empty\) .*\n$/u,
+  );
+  t.false(existsSync(out));
+  writeFileSync(path.join(mine, 'broken.yaml'), policyText.replace('action: Audit', 'action: Audiit'));
+  const broken = await home.run([...replayed, mine]);
+  t.is(broken.code, 78, 'none that can be used is none');
+  t.regex(broken.output, /broken\.yaml/u);
+  writeFileSync(path.join(mine, 'mine.yaml'), policyText.replace('watch-data', 'other'));
+  const both = await home.run([...replayed, empty, mine]);
+  t.is(both.code, 0, both.errors);
+  t.regex(both.output, /no policy in \S+empty: nothing is judged by it/u);
+});
+
+test('a replay whose output takes no more ends with one line', async (t) => {
+  await using home = new PalisadeHome();
+  const { code, output, errors } = await home.run(['replay', recordingFile(), '--out', '/dev/full']);
+  t.is(code, 1);
+  // A slow machine also sees how far it is.
+  t.notRegex(output, /error|^ +at |Alerts are in/imu);
+  t.regex(
+    errors,
+    /^palisade: writing the alerts failed after 0 alerts, .*the disk is full: \/dev\/full .*\[DISK_FULL\]\n$/u,
+  );
+});
+
+test('what is no regular file is no capture, and nothing waits for it', async (t) => {
+  await using home = new PalisadeHome();
+  const pipe = path.join(home.dataDirectory, 'pipe');
+  t.is(spawnSync('mkfifo', [pipe]).status, 0);
+  for (const file of [pipe, home.dataDirectory, '/dev/zero']) {
+    const { code, errors } = await new PalisadeProcess(['capture', 'info', file]).ended;
+    t.is(code, 1);
+    t.regex(errors, /it is no regular file.*\[CAPTURE_UNREADABLE\]\n$/u);
+  }
+});
+
 test('a replay never writes its alerts over the capture, by whatever name it is called', async (t) => {
   await using home = new PalisadeHome();
   const capture = path.join(home.dataDirectory, 'story.avro');
@@ -140,7 +201,7 @@ test('record --from-log --for writes what comes from now on, after the state tha
   await opener.appendTo(log);
   await runStages([pipeline()], log, quietly(), AbortSignal.abort());
   const recording = home.start(['record', '-o', file, '--from-log', '--for', '1h']);
-  await eventually('the recording has begun', () => (existsSync(file) ? true : undefined));
+  await eventually('the recording has begun', () => (existsSync(`${file}.partial`) ? true : undefined));
   // What comes now and then is what is recorded, from some time on: it says so every five seconds.
   let appended = 0;
   await eventually('events are recorded', async () => {
@@ -231,6 +292,32 @@ const noDisk = whyNoSmallDisk();
 if (noDisk !== undefined) console.log(`skipped: ${noDisk}`);
 const diskTest = noDisk === undefined ? test : test.skip;
 
+diskTest('replay into a full disk ends with an error, and the file has whole lines as many as it says', async (t) => {
+  await using home = new PalisadeHome();
+  const disk = smallDisk(t, 1 << 20);
+  const file = path.join(home.dataDirectory, 'many.avro');
+  {
+    await using log = await openLog(home);
+    await appendPolicy(log);
+    const opener = new Opener();
+    for (let count = 0; count < 1000; count++) await opener.appendTo(log);
+  }
+  t.is((await home.run(['record', '-o', file, '--from-log'])).code, 0);
+  const out = path.join(disk.path, 'alerts.jsonl');
+  const { code, output, errors } = await home.run(['replay', file, '--out', out]);
+  t.is(code, 1);
+  // A slow machine also sees how far it is.
+  t.notRegex(output, /error|^ +at |Alerts are in/imu);
+  const [, count] =
+    /^palisade: writing the alerts failed after (\d+) alerts, which the file has: the disk is full: .*\[DISK_FULL\]\n$/u.exec(
+      errors,
+    ) ?? [];
+  const lines = readFileSync(out, 'utf8').split('\n');
+  t.is(lines.pop(), '');
+  t.is(lines.length, Number(count));
+  for (const line of lines) t.notThrows(() => JSON.parse(line) as unknown);
+});
+
 diskTest('record into a full disk ends with an error, and what it has written can be read and replayed', async (t) => {
   await using home = new PalisadeHome();
   const disk = smallDisk(t, 1 << 20);
@@ -248,10 +335,11 @@ diskTest('record into a full disk ends with an error, and what it has written ca
   t.is(code, 1);
   const [, count] =
     /writing the capture failed after (\d+) records, which it has: the disk is full: /u.exec(errors) ?? [];
-  t.regex(errors, /log\.avro cannot grow, \d+ bytes are free there\. Make room .* \[DISK_FULL\]\n$/u);
+  t.regex(errors, /log\.avro\.partial cannot grow, \d+ bytes are free there\. Make room .* \[DISK_FULL\]\n$/u);
   t.notRegex(errors, /\n {4}at /u, 'no stack');
-  const info = await new PalisadeProcess(['capture', 'info', file, '--json']).ended;
+  const info = await new PalisadeProcess(['capture', 'info', `${file}.partial`, '--json']).ended;
   t.is(info.code, 0, info.errors);
+  t.false(existsSync(file), 'only what is whole has the name that was asked for');
   const { records } = JSON.parse(info.output) as { readonly records: Readonly<Record<string, number>> };
   t.is(
     Object.values(records).reduce((sum, each) => sum + each, 0),

@@ -57,6 +57,89 @@ test(
 test('a severity that is none ends with 64', ends, ['alerts', '--severity', '11'], 64, /from 1 to 10/u);
 test('a time that is none ends with 64 and says what is', ends, ['loss', '--from', 'noon'], 64, /15m/u);
 
+/** Values that an option refuses, in one line with the option, the value, and what it takes. */
+const refused: readonly (readonly [command: string, option: string, values: readonly string[], takes: RegExp])[] = [
+  ['alerts', '--severity', ['', '-1', '0', '1.5', '5 ', '11', 'NaN', '9'.repeat(30)], /whole number from 1 to 10\./u],
+  ['alerts', '--limit', ['', '-1', '0', '100001', 'NaN', '1e3'], /whole number from 1 to 100000\./u],
+  ['alerts', '--since', ['', '-5m', '5x', '15', 'NaN', '2026-02-30'], /how long ago/u],
+  ['alerts', '--until', ['', '-5m'], /how long ago/u],
+  ['alerts', '--since', ['9999-12-31', '999999999d'], /from 1970 to 2261/u],
+  ['alerts', '--operation', ['', 'Syscalls'], /Give Process, File or Network\.$/mu],
+  ['alerts', '--operation', ['Fil', 'files'], /Did you mean File\?$/mu],
+  ['alerts', '--action', ['', 'Allow'], /Give Block, Audit or Audit \(Block\)\.$/mu],
+  ['alerts', '--action', ['Audit (Blok)'], /Did you mean Audit \(Block\)\?$/mu],
+  ...(['--policy', '--namespace', '--container', '--node'] as const).map(
+    (option) => ['alerts', option, [''], /a name that is not empty/u] as const,
+  ),
+  ['loss', '--from', ['', '-5m', 'NaN', '5 m'], /how long ago/u],
+  ['loss', '--to', ['9999-12-31'], /from 1970 to 2261/u],
+  ['loss', '--node', [''], /a name that is not empty/u],
+  ['record', '--output', [''], /the name of a file/u],
+  ['doctor', '--config', [''], /the name of a file/u],
+];
+for (const [command, option, values, takes] of refused) {
+  for (const value of values) {
+    test(`${command} refuses ${JSON.stringify(value)} for ${option}, and says what it takes`, (t) => {
+      const { code, output, errors } = palisade([command, option, value]);
+      t.deepEqual([code, output], [64, '']);
+      t.regex(errors, /^[^\n]+\n$/u, 'one line');
+      t.true(errors.includes(`${option} <`) && errors.includes(`argument '${value}' is invalid`), errors);
+      t.regex(errors, takes);
+    });
+  }
+}
+
+const badSettings: readonly (readonly [option: string, values: readonly string[], takes: RegExp])[] = [
+  ['--for', ['', '0s', '-1s', '25d', '5', '5x', 'NaN'], /a duration with ms, s, m, h or d, 1ms to 24d/u],
+  ['--ring-size', ['', '-8MiB', '8MB', '7MiB', '999999999GiB', 'NaN'], /a size with|a power of two/u],
+  ['--data-directory', ['', 'relative'], /an absolute path/u],
+  ['--pin-directory', ['', 'relative'], /an absolute path/u],
+  ['--node-id', ['', 'a b', 'x'.repeat(64)], /1 to 63 letters/u],
+  ['--durability', ['', 'none'], /group or commit/u],
+  ['--policies', [''], /files or folders/u],
+];
+for (const [option, values, takes] of badSettings) {
+  for (const value of values) {
+    test(`record refuses ${JSON.stringify(value)} for ${option}, and says what it takes`, (t) => {
+      const file = path.join(temporaryDirectory(t), 'x.avro');
+      const { code, output, errors } = palisade(['record', '-o', file, '--from-log', option, value]);
+      t.deepEqual([code, output, existsSync(file)], [78, '', false]);
+      t.regex(errors, /^[^\n]+\n$/u, 'one line');
+      t.true(errors.startsWith(`palisade: flag ${option}: `) && errors.includes(JSON.stringify(value)), errors);
+      t.regex(errors, takes);
+    });
+  }
+}
+
+test(
+  'a span that would end, by default, before it begins ends with 64',
+  ends,
+  ['loss', '--from', '1s'],
+  64,
+  /--from must be before --to, which is ten seconds ago where it is not given/u,
+);
+test(
+  'alerts of a span that ends before it begins end with 64',
+  ends,
+  ['alerts', '--since', '5m', '--until', '2h'],
+  64,
+  /--since must be before --until/u,
+);
+test(
+  'to wait for alerts of a time that is over ends with 64',
+  ends,
+  ['alerts', '-f', '--until', '5m'],
+  64,
+  /--until must be a time to come/u,
+);
+
+test('help of replay says what it does with policies, and that of the others what they are', (t) => {
+  const help = (command: string): string => palisade([command, '--help']).output.replace(/\s+/gu, ' ');
+  t.regex(help('replay'), /--policies <path...> [^-]*instead of the recorded ones/u);
+  t.notRegex(help('replay'), /watched while running/u);
+  t.regex(help('up'), /--policies <path...> [^-]*watched while running/u);
+});
+
 test('help lists the commands and how to start', (t) => {
   const { code, output } = palisade(['--help']);
   t.is(code, 0);

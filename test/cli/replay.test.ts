@@ -330,7 +330,7 @@ test('alerts as JSON lines have every field, numbers of 64 bits as text, and not
     Resource: '/data/secret',
     Palisade: { resource: '/data/secret', timeUnixNs: '1700000002000006000', rule: { policyName: 'p' } },
   });
-  await using sink = await jsonLinesSink(file);
+  await using sink = await jsonLinesSink(file, t.fail);
   t.is(sink.stage.input, 'alerts');
-  await t.throwsAsync(jsonLinesSink(join(file, 'none')), { message: /ENOTDIR/u });
+  await t.throwsAsync(jsonLinesSink(join(file, 'none'), t.fail), { message: /ENOTDIR/u });
 });

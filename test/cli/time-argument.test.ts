@@ -19,6 +19,8 @@ for (const text of [
   'yesterday',
   '15',
   '2026-13-01',
+  '2026-02-30',
+  '2026-04-31T12:00Z',
   '2026-11-24T25:00Z',
   '24.11.2026',
   '-5m',
@@ -27,6 +29,18 @@ for (const text of [
   test(`"${text}" is refused`, (t) => {
     t.throws(() => parseMoment(text, nowMs), { code: 'commander.invalidArgument', message: /15m/u });
   });
+
+for (const text of ['9999-12-31', '2262-01-01T00:00Z', '1969-12-31T23:59:59Z', '999999999d'])
+  test(`"${text}" is a time that cannot be stored, and refused`, (t) => {
+    t.throws(() => parseMoment(text, nowMs), { code: 'commander.invalidArgument', message: /from 1970 to 2261/u });
+  });
+test(
+  'the last moment that can be stored',
+  means,
+  '2261-12-31T23:59:59.999999999Z',
+  '2261-12-31T23:59:59Z',
+  999_999_999n,
+);
 
 test('any text whatever is a moment or refused', (t) => {
   fc.assert(

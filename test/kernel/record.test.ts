@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { recordingFile } from '../../cli/demo/recording.ts';
 import { CaptureEventLog } from '../../eventlog/capture.ts';
 import { PalisadeHome } from '../support/palisade-process.ts';
 import { eventually } from '../support/eventually.ts';
@@ -47,4 +48,20 @@ test('record writes what the kernel tells, policies ahead of it, and leaves noth
   t.true(opened >= 30, `${opened} of the last 30 opens were recorded`);
   t.true(operations.has('existing') && operations.has('exec') && operations.has('exit'));
   t.true(ended, 'its session is at an end: nothing is in the ring any more');
+});
+
+test('a record whose monitor cannot start leaves an earlier capture as it is, and nothing beside it', async (t) => {
+  await using home = new PalisadeHome();
+  const folder = path.join(home.dataDirectory, 'captures');
+  mkdirSync(folder);
+  const file = path.join(folder, 'story.avro');
+  copyFileSync(recordingFile(), file);
+  // A BPF file system has no names with a dot (kernel/bpf/inode.c, bpf_lookup): nothing but making the folder tells.
+  const pins = `${home.pinDirectory}.dot`;
+  const { code, errors } = await home.run(['record', '-o', file, '--pin-directory', pins]);
+  t.is(code, 69);
+  t.regex(errors, /^palisade: .*make the pin directory .*\.dot-recording.*no names with a dot/u);
+  t.notRegex(errors, /\n./u, 'one line');
+  t.deepEqual(readFileSync(file), readFileSync(recordingFile()));
+  t.deepEqual(readdirSync(folder), ['story.avro']);
 });

@@ -73,6 +73,36 @@ async function position(log: MemoryEventLog): Promise<number> {
   return (await log.table('policies')).position;
 }
 
+test('a folder without a policy is told once, whatever else is in it, and again when its last one has gone', async (t) => {
+  const { write, folder, log, logger, lines } = await setting(t);
+  const told = (): number =>
+    lines.filter((line) => line.includes(`no policy in ${folder}: nothing is judged by it`)).length;
+  await synchronizePolicyFiles(log, { paths: [folder], sourceId: 'files', logger });
+  t.is(told(), 1);
+  await write('deployment.yaml', 'apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: a }\n');
+  await synchronizePolicyFiles(log, { paths: [folder], sourceId: 'files', logger });
+  t.is(told(), 2);
+  await write('a.yaml', policy('a'));
+  t.deepEqual(await synchronized(log, folder, logger), ['a']);
+  t.is(told(), 2);
+  await rm(path.join(folder, 'a.yaml'));
+  t.deepEqual(await synchronized(log, folder, logger), [], 'what was deleted is deleted all the same');
+  t.is(told(), 3);
+});
+
+test('a policy that is refused is told as that, not as none', async (t) => {
+  const { write, folder, log, logger, lines } = await setting(t);
+  await write('a.yaml', policy('a', 'Audiit'));
+  t.deepEqual(await synchronized(log, folder, logger), []);
+  t.true(lines.some((line) => line.includes('a.yaml')));
+  t.false(lines.some((line) => line.includes('no policy in')));
+});
+
+async function synchronized(log: MemoryEventLog, folder: string, logger: Logger): Promise<string[]> {
+  await synchronizePolicyFiles(log, { paths: [folder], sourceId: 'files', logger });
+  return await names(log);
+}
+
 test('files of a folder and its subfolders become policies, several in a file too', async (t) => {
   const { write, look, log } = await setting(t);
   await write('a.yaml', `${policy('a')}---\n${policy('b')}`);
