@@ -2,8 +2,9 @@ import assert from 'node:assert';
 import { closeSync, fdatasync, fdatasyncSync, openSync } from 'node:fs';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import type Database from 'better-sqlite3';
+import { printable } from '../runtime/printable.ts';
 import type { TopicName } from '../schemas/topics.ts';
-import type { EventLogError } from './errors.ts';
+import { EventLogError } from './errors.ts';
 import { readClocks } from './log-time.ts';
 import type { Retention } from './retention.ts';
 import { databasePath, openForWriting, type Durability } from './sqlite-layout.ts';
@@ -32,7 +33,6 @@ const maxBytes = 8 << 20;
 const syncEveryMs = 50;
 
 const writing = 'writing to the event log failed';
-const unsynced = 'what was written to the event log may not be on the disk';
 
 interface Waiting {
   readonly port: MessagePort;
@@ -140,13 +140,12 @@ class WriterLoop {
     try {
       if (now) fdatasyncSync(descriptor);
     } catch (error) {
-      this.#end(this.#failure(error, unsynced));
+      this.#end(this.#unsynced(error));
     }
     this.#syncTimer ??= setTimeout(() => {
       this.#syncTimer = undefined;
       fdatasync(descriptor, (error) => {
-        // What was acknowledged may not be on the disk: nothing here can repair that.
-        if (error !== null) this.#end(this.#failure(error, unsynced));
+        if (error !== null) this.#end(this.#unsynced(error));
       });
     }, syncEveryMs);
   }
@@ -169,6 +168,21 @@ class WriterLoop {
       if (!failure.retriable) this.#end(failure);
       return false;
     }
+  }
+
+  /**
+   * What was acknowledged may not be on the disk, and a second fsync that succeeds would not say that it is (fsync(2), "Errors").
+   * Nothing here can repair that: also where there is no room, nobody may try again.
+   */
+  #unsynced(cause: unknown): EventLogError {
+    const path = databasePath(this.#options.directory);
+    const answer = cause instanceof Error ? cause.message : String(cause);
+    return new EventLogError(
+      'EVENT_LOG_FAILED',
+      `what was written to the event log may not be on the disk: ${printable(path)}: ${answer}. Look after the disk, then start again: ` +
+        'what a power failure would have cost is lost at most',
+      { cause, path },
+    );
   }
 
   #failure(error: unknown, doing: string): EventLogError {
@@ -196,7 +210,7 @@ class WriterLoop {
         closeSync(this.#walDescriptor);
       }
     } catch (error) {
-      this.#end(this.#failure(error, unsynced));
+      this.#end(this.#unsynced(error));
     }
     try {
       this.#database.pragma('wal_checkpoint(TRUNCATE)');

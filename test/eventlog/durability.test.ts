@@ -51,3 +51,24 @@ straceTest('durability commit: each acknowledged append has been fsynced, as the
   t.true(syncs('commit') >= appends);
   t.true(syncs('group') >= 1, 'and with group what was written last is fsynced at the end');
 });
+
+for (const [what, appends] of [
+  ['while it is in use', 1_000_000],
+  ['at its end', 1],
+] as const) {
+  straceTest(`a disk that takes no more when the log is fsynced ${what} ends the log: nobody tries again`, (t) => {
+    const directory = temporaryDirectory(t);
+    const script = fileURLToPath(new URL(`./append-child${extname(import.meta.url)}`, import.meta.url));
+    // As file systems answer that put off finding room until then (fsync(2), ENOSPC).
+    const traced = ['-f', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=ENOSPC'];
+    const command = [process.execPath, script, directory, 'group', String(appends)];
+    const { status, stderr } = spawnSync('strace', [...traced, ...command], { encoding: 'utf8' });
+    t.is(status, 1);
+    t.regex(
+      stderr,
+      /what was written to the event log may not be on the disk: \S+events\.sqlite: ENOSPC.*start again/iu,
+    );
+    t.regex(stderr, /code: 'EVENT_LOG_FAILED'/u);
+    t.regex(stderr, /retriable: false/u);
+  });
+}
