@@ -60,7 +60,7 @@ async function run(file: string, stages: readonly Stage[]): Promise<number> {
   await using log = new ReplayLog({
     capture,
     outputs,
-    kept: stages.flatMap((stage) => ('write' in stage ? [stage.input] : [])),
+    kept: stages.flatMap((stage) => ('prepare' in stage ? [stage.input] : [])),
     policies,
     onEnd: () => {
       ended.abort();

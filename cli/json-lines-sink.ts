@@ -25,23 +25,25 @@ export async function jsonLinesSink(file: string, onFailure: () => void): Promis
     stage: {
       name: 'json-lines',
       input: 'alerts',
-      async write(records) {
-        if (failure !== undefined) return;
+      prepare(records) {
         const lines = records.flatMap((record) =>
           record.topic === 'alerts' && record.value !== undefined ? [`${alertJsonLine(record.value)}\n`] : [],
         );
         const text = Buffer.from(lines.join(''));
-        try {
-          await handle.appendFile(text);
-        } catch (cause) {
-          // A part may be written. What can't be made shorter (a pipe, a device) ends in that part.
-          await handle.truncate(bytes).catch(() => undefined);
-          failure = storageError(cause, file, `writing the alerts failed after ${alerts} alerts, which the file has`);
-          onFailure();
-          return;
-        }
-        bytes += text.length;
-        alerts += lines.length;
+        return Promise.resolve(async () => {
+          if (failure !== undefined) return;
+          try {
+            await handle.appendFile(text);
+          } catch (cause) {
+            // A part may be written. What can't be made shorter (a pipe, a device) ends in that part.
+            await handle.truncate(bytes).catch(() => undefined);
+            failure = storageError(cause, file, `writing the alerts failed after ${alerts} alerts, which the file has`);
+            onFailure();
+            return;
+          }
+          bytes += text.length;
+          alerts += lines.length;
+        });
       },
     },
     get failure() {

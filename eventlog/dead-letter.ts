@@ -5,8 +5,17 @@ import { RecordError } from './errors.ts';
 
 /** The error of a record that cannot be read; `undefined` where its value is there. Decodes it. */
 export function unreadable(record: LogRecord): RecordError | undefined {
+  return errorOfReading(record, 'value');
+}
+
+/** The same, and it is decoded only where the log has no checked bytes of it. */
+export function unreadableBytes(record: LogRecord): RecordError | undefined {
+  return errorOfReading(record, 'encodedValue' in record ? 'encodedValue' : 'value');
+}
+
+function errorOfReading(record: LogRecord, property: 'value' | 'encodedValue'): RecordError | undefined {
   try {
-    Reflect.get(record, 'value');
+    Reflect.get(record, property);
     return undefined;
   } catch (error) {
     // Anything else is a mistake in our own code.

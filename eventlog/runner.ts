@@ -116,7 +116,7 @@ function start(
 
 async function runStage(stage: Stage, context: StageContext): Promise<void> {
   if ('run' in stage) await stage.run(context.log, context.drain);
-  else if ('write' in stage) await runSink(stage, context);
+  else if ('prepare' in stage) await runSink(stage, context);
   else await runProcessor(stage, context);
 }
 
@@ -125,7 +125,7 @@ function tiersOf(running: readonly RunningStage[]): readonly (readonly RunningSt
   return [
     running.filter(({ stage }) => 'run' in stage),
     ...running.filter(({ stage }) => 'createProcessor' in stage).map((stage) => [stage]),
-    running.filter(({ stage }) => 'write' in stage),
+    running.filter(({ stage }) => 'prepare' in stage),
   ];
 }
 

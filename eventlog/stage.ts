@@ -34,16 +34,23 @@ export interface ProcessorStage {
   createProcessor(partition: number): Processor;
 }
 
-/** One topic into one place outside. Must be idempotent: a `range` may come twice, then with the same records. */
+/** One topic into one place outside. Must be idempotent: a range may come twice, then with the same records. */
 export interface SinkStage {
   readonly name: string;
   readonly input: TopicName;
   /**
-   * `range` was intended before; the offsets are committed after this resolves. A time-triggered flush only decides where
-   * a range ends.
+   * Makes of records what will be written, and writes nothing yet: their range is not intended before the one before it is
+   * written and committed, which may be underway meanwhile. So it lets others have their turn. Called for one range after
+   * another, in their order.
    */
-  write(records: readonly LogRecord[], range: OffsetRange, signal: AbortSignal): Promise<void>;
+  prepare(records: readonly LogRecord[]): Promise<PreparedWrite>;
 }
+
+/**
+ * Writes what was prepared. `range` was intended before; the offsets are committed after this resolves. Called again where it
+ * failed for now. A time-triggered flush only decides where a range ends.
+ */
+export type PreparedWrite = (range: OffsetRange, signal: AbortSignal) => Promise<void>;
 
 /** The world in, topics out. Runs until `signal` aborts, then drains and returns. */
 export interface SourceStage {

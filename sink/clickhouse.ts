@@ -3,10 +3,12 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { ClickHouseClient } from '@clickhouse/client';
 import type { LogRecord, OffsetRange } from '../eventlog/event-log.ts';
+import { nextTurn } from '../eventlog/next-turn.ts';
 import type { SinkStage } from '../eventlog/stage.ts';
-import { nativeBlock } from './native-block.ts';
+import { avroTypeNamed } from '../schemas/avro-types.ts';
+import { topics } from '../schemas/topics.ts';
 import { sinkErrorOf } from './sink-error.ts';
-import { alertColumns, coverageColumns, type TableColumn } from './table-columns.ts';
+import { beginAlerts, beginCoverage, type TableRows } from './table-columns.ts';
 
 /**
  * Rows of one insert, beyond which larger ones are hardly faster: some megabytes of alerts. The runner's batches have 8 MiB of
@@ -14,53 +16,83 @@ import { alertColumns, coverageColumns, type TableColumn } from './table-columns
  */
 export const maxRowsPerInsert = 10_000;
 
-/** Topic alerts → table `alerts_stored`, read as `alerts`. `write` throws SinkError. */
+/** After so many rows others have their turn: about a millisecond, or an insert that is underway would wait for its own bytes. */
+const rowsPerTurn = 128;
+
+/** Topic alerts → table `alerts_stored`, read as `alerts`. What `prepare` returns throws SinkError. */
 export function alertsSink(client: ClickHouseClient): SinkStage {
   return clickHouseSink(client, {
     name: 'clickhouse-alerts',
     input: 'alerts',
     table: 'alerts_stored',
-    columns: alertColumns(),
-    rowOf: (record) => (record.topic === 'alerts' ? record.value : undefined),
+    begin: beginAlerts,
   });
 }
 
-/** Topic coverage → table `coverage_stored`, read as `coverage` and `coverage_gaps`. `write` throws SinkError. */
+/** Topic coverage → table `coverage_stored`, read as `coverage` and `coverage_gaps`. What `prepare` returns throws SinkError. */
 export function coverageSink(client: ClickHouseClient): SinkStage {
   return clickHouseSink(client, {
     name: 'clickhouse-coverage',
     input: 'coverage',
     table: 'coverage_stored',
-    columns: coverageColumns(),
-    rowOf: ({ topic, value, partition, offset }) =>
-      topic === 'coverage' && value !== undefined ? { coverage: value, partition, offset } : undefined,
+    begin: beginCoverage,
   });
 }
 
-interface TableSink<Row> {
+interface TableSink {
   readonly name: string;
   readonly input: 'alerts' | 'coverage';
   readonly table: string;
-  readonly columns: readonly TableColumn<Row>[];
-  readonly rowOf: (record: LogRecord) => Row | undefined;
+  readonly begin: () => TableRows;
 }
 
-function clickHouseSink<Row>(client: ClickHouseClient, sink: TableSink<Row>): SinkStage {
-  const { name, input, table, columns, rowOf } = sink;
-  const into = `${table} (${columns.map((column) => column.name).join(', ')})`;
+function clickHouseSink(client: ClickHouseClient, sink: TableSink): SinkStage {
+  const { name, input, table } = sink;
+  const into = `${table} (${sink.begin().block.columnNames.join(', ')})`;
   return {
     name,
     input,
-    async write(records, range, signal) {
-      const rows = records.map(rowOf).filter((row) => row !== undefined);
-      // Cut by number alone: a range that comes again is cut at the same places, so its parts carry the same tokens.
-      for (let first = 0; first < rows.length; first += maxRowsPerInsert) {
-        const part = rows.slice(first, first + maxRowsPerInsert);
-        const body = nativeBlock(columns, part);
-        await insert(client, { table, into, body, rows: part.length, token: insertToken(name, range, body) }, signal);
-      }
+    async prepare(records) {
+      const parts = await partsOf(records, sink);
+      return async (range, signal) => {
+        for (const { body, rows } of parts) {
+          await insert(client, { table, into, body, rows, token: insertToken(name, range, body) }, signal);
+        }
+      };
     },
   };
+}
+
+interface Part {
+  /** Native. */
+  readonly body: Buffer;
+  readonly rows: number;
+}
+
+function encodedValueOf(record: LogRecord): Uint8Array | undefined {
+  if ('encodedValue' in record) return record.encodedValue;
+  return record.value === undefined ? undefined : avroTypeNamed(topics[record.topic].valueType).toBuffer(record.value);
+}
+
+/** Cut by number alone: a range that comes again is cut at the same places, so its parts carry the same tokens. */
+async function partsOf(records: readonly LogRecord[], { begin }: TableSink): Promise<readonly Part[]> {
+  const parts: Part[] = [];
+  let rows = begin();
+  const end = (): void => {
+    if (rows.block.rows > 0) parts.push({ body: rows.block.take(), rows: rows.block.rows });
+    rows = begin();
+  };
+  let taken = 0;
+  for (const record of records) {
+    const encodedValue = encodedValueOf(record);
+    // A tombstone has none.
+    if (encodedValue === undefined) continue;
+    rows.add(record, encodedValue);
+    if (rows.block.rows === maxRowsPerInsert) end();
+    if (++taken % rowsPerTurn === 0) await nextTurn();
+  }
+  end();
+  return parts;
 }
 
 /**

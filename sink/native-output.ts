@@ -1,14 +1,25 @@
-/** Growing by doubling from here: an insert of a hundred alerts. */
-const firstBytes = 64 * 1024;
-/** Up to so many characters a loop is faster than the call of a native encoder. */
+import { isUtf8 } from 'node:buffer';
+
+/** Growing by doubling from here: a column of some alerts. */
+const firstBytes = 512;
+/** Up to so many bytes a loop is faster than the call of a native function. */
 const maxLoopLength = 48;
 
 /** Bytes of ClickHouse's binary formats, one after the other: little-endian numbers, lengths in groups of 7 bits. */
 export class NativeOutput {
-  #buffer = Buffer.allocUnsafeSlow(firstBytes);
+  #buffer: Buffer;
   /** Of the same memory: numbers by it are twice as fast as by the buffer. */
-  #view = viewOf(this.#buffer);
+  #view: DataView;
   #length = 0;
+
+  constructor(bytes = firstBytes) {
+    this.#buffer = Buffer.allocUnsafeSlow(bytes);
+    this.#view = viewOf(this.#buffer);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
 
   /** What was written; of the writer from now on, which must not write any more. */
   take(): Buffer {
@@ -26,6 +37,11 @@ export class NativeOutput {
     this.#length += values.length;
   }
 
+  /** What another one has. */
+  append(other: NativeOutput): void {
+    this.bytes(other.take());
+  }
+
   int32(value: number): void {
     this.#reserve(4);
     this.#view.setInt32(this.#length, value, true);
@@ -34,17 +50,15 @@ export class NativeOutput {
 
   /** A safe integer as 64 bits, negative ones in two's complement. */
   int64(value: number): void {
-    this.#reserve(8);
     const high = Math.floor(value / 2 ** 32);
-    this.#view.setUint32(this.#length, value - high * 2 ** 32, true);
-    this.#view.setInt32(this.#length + 4, high, true);
-    this.#length += 8;
+    this.words(value - high * 2 ** 32, high);
   }
 
-  /** -2^63 to 2^63 - 1. */
-  bigint64(value: bigint): void {
+  /** 64 bits, by 32 of them. */
+  words(low: number, high: number): void {
     this.#reserve(8);
-    this.#view.setBigInt64(this.#length, value, true);
+    this.#view.setInt32(this.#length, low, true);
+    this.#view.setInt32(this.#length + 4, high, true);
     this.#length += 8;
   }
 
@@ -56,28 +70,41 @@ export class NativeOutput {
 
   /** The length in bytes and the text as UTF-8; a lone surrogate becomes U+FFFD. */
   string(value: string): void {
-    const { length } = value;
-    // Three bytes a UTF-16 unit at most, and a length.
-    this.#reserve(length * 3 + 8);
-    if (length <= maxLoopLength && this.#putShort(value)) return;
-    const bytes = Buffer.byteLength(value);
-    this.#putVarint(bytes);
-    this.#length += this.#buffer.write(value, this.#length);
+    const bytes = Buffer.from(value);
+    this.text(bytes, 0, bytes.length);
+  }
+
+  /** The length in bytes and the UTF-8 from `start` to `end` of `source`; what is no UTF-8 there becomes U+FFFD. */
+  text(source: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    this.#reserve(length + 8);
+    if (length <= maxLoopLength) {
+      if (this.#putShort(source, start, length)) return;
+    }
+    const text = source.subarray(start, end);
+    if (!isUtf8(text)) {
+      this.string(Buffer.from(text).toString());
+      return;
+    }
+    this.#putVarint(length);
+    this.#buffer.set(text, this.#length);
+    this.#length += length;
   }
 
   /** Puts text of ASCII; `false` where it is none, and nothing was written. */
-  #putShort(value: string): boolean {
+  #putShort(source: Uint8Array, start: number, length: number): boolean {
     const buffer = this.#buffer;
-    const { length } = value;
-    // Its length is below 128: one byte.
-    const start = this.#length + 1;
+    // The length is below 128: one byte.
+    const first = this.#length + 1;
+    let all = 0;
     for (let place = 0; place < length; place++) {
-      const unit = value.charCodeAt(place);
-      if (unit >= 0x80) return false;
-      buffer[start + place] = unit;
+      const byte = source[start + place] ?? 0;
+      all |= byte;
+      buffer[first + place] = byte;
     }
+    if (all >= 0x80) return false;
     buffer[this.#length] = length;
-    this.#length = start + length;
+    this.#length = first + length;
     return true;
   }
 

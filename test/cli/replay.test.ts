@@ -7,7 +7,7 @@ import { jsonLinesSink } from '../../cli/json-lines-sink.ts';
 import { pipeline } from '../../cli/roles.ts';
 import { enricherStage } from '../../enricher/enricher.ts';
 import { CaptureEventLog } from '../../eventlog/capture.ts';
-import type { LogRecord, OutputRecord } from '../../eventlog/event-log.ts';
+import type { OutputRecord } from '../../eventlog/event-log.ts';
 import { MemoryEventLog } from '../../eventlog/memory.ts';
 import { ReplayLog, type ReplayLogOptions } from '../../eventlog/replay-log.ts';
 import { runStages, type Stage } from '../../eventlog/runner.ts';
@@ -17,7 +17,7 @@ import { policyDocuments, policyKey } from '../support/policy-document.ts';
 import { live, steps } from '../support/random-node.ts';
 import { containerDescriptor, hostDescriptor, TestNode } from '../support/raw-batch.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { quietly } from '../eventlog/toy.ts';
+import { quietly, unprepared } from '../eventlog/toy.ts';
 
 /** A host policy that tells of opens below a folder, and a container policy for one name. */
 function policies(names: readonly { readonly name: string; readonly folder: string }[]): OutputRecord[] {
@@ -305,7 +305,7 @@ test('reading waits for a sink that is slow, and nothing is lost by it', async (
   const slow: Stage = {
     name: 'slow',
     input: 'alerts',
-    async write(records: readonly LogRecord[]) {
+    prepare: unprepared(async (records) => {
       // The first write takes until reading stands still.
       while (madeWhileHeld === 0) {
         const before = made;
@@ -313,7 +313,7 @@ test('reading waits for a sink that is slow, and nothing is lost by it', async (
         if (made > 20_000 && made === before) madeWhileHeld = made;
       }
       written += records.length;
-    },
+    }),
   };
   await runStages([pipeline(), slow], log, quietly(), ended.signal);
   t.is(made, 50_000);

@@ -15,15 +15,15 @@ import type { Alert, Coverage } from '../../schemas/generated.ts';
 import { alertsSink, coverageSink, maxRowsPerInsert } from '../../sink/clickhouse.ts';
 import { columnOf } from '../../sink/column-type.ts';
 import { migrate } from '../../sink/migrate.ts';
-import { nativeBlock } from '../../sink/native-block.ts';
 import { SinkError } from '../../sink/sink-error.ts';
-import { alertColumns, coverageColumns } from '../../sink/table-columns.ts';
+import { beginAlerts, beginCoverage } from '../../sink/table-columns.ts';
 import { valuesOf } from '../eventlog/avro-arbitrary.ts';
 import { sampleAlert } from '../support/alert.ts';
+import { alertBlock } from '../support/alert-block.ts';
+import { written } from '../support/store.ts';
 import { migrationsDirectory, rowsOf, startTestEngine } from '../support/engine.ts';
 import { eventually } from '../support/eventually.ts';
 
-const never = new AbortController().signal;
 const repeated = 'SELECT id, count() FROM alerts GROUP BY id HAVING count() > 1';
 
 function alerts(first: number, last: number): readonly Alert[] {
@@ -76,7 +76,7 @@ test.serial(
   async (t) => {
     await using engine = await startTestEngine();
     const columns = await rowsOf<{ readonly name: string }>(engine.owner, 'DESCRIBE alerts_stored');
-    const expected = alertColumns().map(({ name }) => name);
+    const expected = beginAlerts().block.columnNames;
     t.deepEqual(
       columns
         .map(({ name }) => name)
@@ -90,9 +90,7 @@ test.serial(
         .map(({ name }) => name)
         .filter((name) => name !== 'from_time' && name !== 'to_time')
         .sort(),
-      coverageColumns()
-        .map(({ name }) => name)
-        .sort(),
+      beginCoverage().block.columnNames.toSorted(),
     );
   },
 );
@@ -128,7 +126,7 @@ test.serial('any alerts come out of the engine as they went in, many texts and f
       run += 1;
       const values = drawn.map((alert, index) => ({ ...alert, id: `${run}-${index}` }));
       const records = alertRecords(values);
-      await sink.write(records, rangeOf(records), never);
+      await written(sink, records, rangeOf(records));
       const rows = await rowsOf<{ readonly id: string }>(
         engine.owner,
         `SELECT * FROM alerts_stored WHERE startsWith(id, '${run}-')`,
@@ -145,8 +143,8 @@ test.serial('rows in the format Native need the names of their columns, and leav
   await using engine = await startTestEngine();
   const insert = (query: string, body: Buffer) =>
     engine.owner.exec({ query, values: Readable.from([body], { objectMode: false }) });
-  const body = nativeBlock(alertColumns(), alerts(1, 3));
-  const names = alertColumns().map(({ name }) => name);
+  const body = alertBlock(...alerts(1, 3));
+  const names = beginAlerts().block.columnNames;
   await t.throwsAsync(insert('INSERT INTO alerts_stored FORMAT Native', body), { message: /has to name its columns/u });
   const hostile = 'id; SELECT 1 --';
   await t.throwsAsync(insert(`INSERT INTO alerts_stored (${hostile}) FORMAT Native`, body), {
@@ -182,7 +180,7 @@ test.serial('an alert comes out of SQL as it went in, with 64-bit numbers whole'
     ],
   });
   const records = alertRecords([alert]);
-  await alertsSink(engine.owner).write(records, rangeOf(records), never);
+  await written(alertsSink(engine.owner), records, rangeOf(records));
   const [row] = await rowsOf<Record<string, unknown>>(engine.reader, 'SELECT * FROM alerts');
   t.is(row?.['time'], '2025-12-16 05:37:19.127331000');
   t.like(row, {
@@ -202,7 +200,7 @@ test.serial('an alert comes out of SQL as it went in, with 64-bit numbers whole'
 test.serial('where a posture decided there is no rule: its columns are empty and its place is -1', async (t) => {
   await using engine = await startTestEngine();
   const records = alertRecords([sampleAlert({ decidedBy: 'posture', rule: null })]);
-  await alertsSink(engine.owner).write(records, rangeOf(records), never);
+  await written(alertsSink(engine.owner), records, rangeOf(records));
   t.deepEqual(
     await rowsOf(engine.reader, 'SELECT decided_by, rule_policy_name, rule_file, rule_index, rule_line FROM alerts'),
     [{ decided_by: 'posture', rule_policy_name: '', rule_file: '', rule_index: -1, rule_line: 0 }],
@@ -232,7 +230,7 @@ test.serial(
       return sampleAlert({ id: `name-${index}`, timeUnixNs: BigInt(index), resource: text, rawBytes });
     });
     const records = alertRecords(values);
-    await alertsSink(engine.owner).write(records, rangeOf(records), never);
+    await written(alertsSink(engine.owner), records, rangeOf(records));
     // The bytes as they were, whether the text could carry them or not.
     const exact = "if(mapContains(raw_bytes_hex, 'resource'), raw_bytes_hex['resource'], hex(resource))";
     const rows = await rowsOf<{ readonly resource: string; readonly bytes: string }>(
@@ -264,7 +262,7 @@ test.serial('times at the ends of 64 bits and wild numbers are stored, not refus
   await using engine = await startTestEngine();
   const times = [-(2n ** 63n), -1n, 0n, 2n ** 63n - 1n];
   const records = alertRecords(times.map((timeUnixNs, index) => sampleAlert({ id: `t${index}`, timeUnixNs })));
-  await alertsSink(engine.owner).write(records, rangeOf(records), never);
+  await written(alertsSink(engine.owner), records, rangeOf(records));
   const rows = await rowsOf<{ readonly time_unix_ns: string }>(
     engine.reader,
     'SELECT time_unix_ns FROM alerts ORDER BY id',
@@ -279,8 +277,8 @@ test.serial('a range that is written again leaves no trace: the token drops it',
   await using engine = await startTestEngine();
   const sink = alertsSink(engine.owner);
   const records = alertRecords(alerts(1, 100));
-  await sink.write(records, rangeOf(records), never);
-  await sink.write(records, rangeOf(records), never);
+  await written(sink, records, rangeOf(records));
+  await written(sink, records, rangeOf(records));
   t.deepEqual(await rowsOf(engine.owner, 'SELECT count() AS rows FROM alerts_stored'), [{ rows: '100' }]);
   t.deepEqual(await rowsOf(engine.reader, repeated), []);
 });
@@ -293,8 +291,8 @@ test.serial('the view shows each alert once also when the deduplication window i
   });
   const sink = alertsSink(engine.owner);
   const records = alertRecords(alerts(1, 10));
-  await sink.write(records, rangeOf(records), never);
-  await sink.write(records, rangeOf(records), never);
+  await written(sink, records, rangeOf(records));
+  await written(sink, records, rangeOf(records));
   t.deepEqual(await rowsOf(engine.owner, 'SELECT count() AS rows FROM alerts_stored'), [{ rows: '20' }]);
   t.deepEqual(await rowsOf(engine.reader, repeated), []);
   t.deepEqual(await rowsOf(engine.reader, 'SELECT count() AS rows FROM alerts'), [{ rows: '10' }]);
@@ -304,8 +302,8 @@ test.serial('ranges cut differently after a crash show each alert once', async (
   await using engine = await startTestEngine();
   const sink = alertsSink(engine.owner);
   const records = alertRecords(alerts(1, 3));
-  await sink.write(records.slice(0, 2), rangeOf(records.slice(0, 2)), never);
-  await sink.write(records, rangeOf(records), never);
+  await written(sink, records.slice(0, 2), rangeOf(records.slice(0, 2)));
+  await written(sink, records, rangeOf(records));
   t.deepEqual(await rowsOf(engine.reader, 'SELECT count() AS rows FROM alerts'), [{ rows: '3' }]);
   t.deepEqual(await rowsOf(engine.reader, repeated), []);
 });
@@ -316,8 +314,8 @@ test.serial('a log that was begun anew is not taken for a repetition of the old 
   const before = alertRecords(alerts(1, 5));
   const after = alertRecords(alerts(101, 105));
   t.deepEqual(rangeOf(before), rangeOf(after));
-  await sink.write(before, rangeOf(before), never);
-  await sink.write(after, rangeOf(after), never);
+  await written(sink, before, rangeOf(before));
+  await written(sink, after, rangeOf(after));
   t.deepEqual(await rowsOf(engine.reader, 'SELECT count() AS rows FROM alerts'), [{ rows: '10' }]);
 });
 
@@ -328,8 +326,8 @@ test.serial(
     const sink = alertsSink(engine.owner);
     const count = maxRowsPerInsert + 1;
     const records = alertRecords(alerts(1, count));
-    await sink.write(records, rangeOf(records), never);
-    await sink.write(records, rangeOf(records), never);
+    await written(sink, records, rangeOf(records));
+    await written(sink, records, rangeOf(records));
     t.deepEqual(await rowsOf(engine.owner, 'SELECT count() AS rows FROM alerts_stored'), [{ rows: String(count) }]);
   },
 );
@@ -346,8 +344,8 @@ test.serial('coverage comes out once, with its gaps as rows', async (t) => {
     tablePositions: {},
   };
   const sink = coverageSink(engine.owner);
-  await sink.write([record], rangeOf([record]), never);
-  await sink.write([record], rangeOf([record]), never);
+  await written(sink, [record], rangeOf([record]));
+  await written(sink, [record], rangeOf([record]));
   const [row] = await rowsOf<Record<string, unknown>>(engine.reader, 'SELECT * FROM coverage');
   t.like(row, {
     node_id: 'node-1',
@@ -388,14 +386,14 @@ test.serial('a missing table is an error that will not pass, a dead engine one t
   await using engine = await startTestEngine();
   const sink = alertsSink(engine.owner);
   await engine.owner.command({ query: 'DROP TABLE alerts_stored' });
-  const missing = await t.throwsAsync<SinkError>(sink.write(records, rangeOf(records), never), {
+  const missing = await t.throwsAsync<SinkError>(written(sink, records, rangeOf(records)), {
     instanceOf: SinkError,
     code: 'SINK_REFUSED',
     message: /1 rows into alerts_stored/u,
   });
   t.like(missing, { retriable: false, status: 'UNKNOWN_TABLE', rows: 1 });
   await engine.engine[Symbol.asyncDispose]();
-  const dead = await t.throwsAsync<SinkError>(sink.write(records, rangeOf(records), never), { instanceOf: SinkError });
+  const dead = await t.throwsAsync<SinkError>(written(sink, records, rangeOf(records)), { instanceOf: SinkError });
   t.like(dead, { retriable: true, status: undefined });
 });
 

@@ -7,6 +7,7 @@ import { engineLockHolder } from '../../sink/engine-directory.ts';
 import { QueryError } from '../../sink/sink-error.ts';
 import { alertsSink } from '../../sink/clickhouse.ts';
 import { sampleAlert } from '../support/alert.ts';
+import { written } from '../support/store.ts';
 import { engineDirectory, startTestEngine, testUser } from '../support/engine.ts';
 
 /** What a person gets to see. */
@@ -41,7 +42,8 @@ test.serial('where no engine runs, one is started for the query and ended after 
 test.serial('where an engine runs, it is asked, and what a file name holds steers nothing', async (t) => {
   await using engine = await startTestEngine();
   const resource = '/tmp/\u001b[2J\nforged\u009b\u202e';
-  await alertsSink(engine.owner).write(
+  await written(
+    alertsSink(engine.owner),
     [
       {
         topic: 'alerts',

@@ -9,7 +9,7 @@ import type { SinkStage, SourceStage } from '../../eventlog/stage.ts';
 import { retry } from '../../runtime/retry.ts';
 import { eventually, patienceMs } from '../support/eventually.ts';
 import { smallDisk, whyNoSmallDisk } from '../support/small-disk.ts';
-import { event, quietly, recordsOf, tagger, textOf, textsOf } from './toy.ts';
+import { event, quietly, recordsOf, tagger, textOf, textsOf, unprepared } from './toy.ts';
 
 const reason = whyNoSmallDisk();
 if (reason !== undefined) console.log(`skipped: ${reason}`);
@@ -85,11 +85,11 @@ diskTest('a flow whose disk fills up waits, loses nothing, doubles nothing, and 
   const sink: SinkStage = {
     name: 'outside',
     input: 'workloads',
-    write: (records, range) => {
+    prepare: unprepared((records, range) => {
       ranges.push(range);
       for (const record of records) written.set(textOf(record), (written.get(textOf(record)) ?? 0) + 1);
       return Promise.resolve();
-    },
+    }),
   };
   const stop = new AbortController();
   const running = runStages([numbers, tagger, sink], log, { ...quietly(), drainMs: patienceMs }, stop.signal);

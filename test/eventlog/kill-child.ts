@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { EmbeddedEventLog } from '../../eventlog/embedded.ts';
 import { runStages } from '../../eventlog/runner.ts';
 import type { SinkStage, SourceStage } from '../../eventlog/stage.ts';
-import { event, quietly, recordsOf, tagger, textOf } from './toy.ts';
+import { event, quietly, recordsOf, tagger, textOf, unprepared } from './toy.ts';
 
 /*
  * A flow in the directory given, to be killed: a source that appends numbered events and prints each number once it is
@@ -31,12 +31,12 @@ const numbers: SourceStage = {
 const file: SinkStage = {
   name: 'file',
   input: 'workloads',
-  write: async (records, { first, last }) => {
+  prepare: unprepared(async (records, { first, last }) => {
     const written = records.map((record) => [record.offset, textOf(record)]);
     appendFileSync(join(directory, 'written'), `\n${JSON.stringify({ first, last, written })}\n`);
     // A destination that is slow to say so: many kills come between its having the records and the commit.
     await delay(30);
-  },
+  }),
 };
 
 await runStages([numbers, tagger, file], log, quietly(), new AbortController().signal);

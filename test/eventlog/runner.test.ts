@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { EventLogError } from '../../eventlog/errors.ts';
-import type { OffsetRange } from '../../eventlog/event-log.ts';
+import type { AssignedPartition, OffsetRange } from '../../eventlog/event-log.ts';
 import { MemoryEventLog } from '../../eventlog/memory.ts';
 import { runStages } from '../../eventlog/runner.ts';
 import type { ProcessorStage, SinkStage, SourceStage } from '../../eventlog/stage.ts';
@@ -10,9 +10,21 @@ import { PalisadeError } from '../../runtime/errors.ts';
 import { createLogger } from '../../runtime/logger.ts';
 import { Metrics } from '../../runtime/metrics.ts';
 import { sumOf } from '../runtime/sum-of.ts';
-import { patienceMs } from '../support/eventually.ts';
-import { AroundLog, withBatches } from './around-log.ts';
-import { event, garbage, garbagePolicy, judge, policy, quietly, recordsOf, tagger, textOf, textsOf } from './toy.ts';
+import { eventually, patienceMs } from '../support/eventually.ts';
+import { AroundLog, partitionWith, withBatches } from './around-log.ts';
+import {
+  event,
+  garbage,
+  garbagePolicy,
+  judge,
+  policy,
+  quietly,
+  recordsOf,
+  tagger,
+  textOf,
+  textsOf,
+  unprepared,
+} from './toy.ts';
 
 /** A sink that keeps what it was given, and first does what `before` says. */
 function keeping(
@@ -25,12 +37,12 @@ function keeping(
     input: 'workloads',
     kept,
     ranges,
-    write: (records, range) => {
+    prepare: unprepared((records, range) => {
       ranges.push(range);
       before(ranges.length);
       kept.push(...records.map(textOf));
       return Promise.resolve();
-    },
+    }),
   };
 }
 
@@ -94,12 +106,14 @@ test('draining ends in bounded time, and what was left comes at the next start, 
   const hanging: SinkStage = {
     name: 'keeping',
     input: 'workloads',
-    write: (_records, _range, signal) =>
-      new Promise((_resolve, reject) => {
-        signal.addEventListener('abort', () => {
-          reject(new PalisadeError('SINK_REFUSED', 'given up', { retriable: true }));
-        });
-      }),
+    prepare: unprepared(
+      (_records, _range, signal) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            reject(new PalisadeError('SINK_REFUSED', 'given up', { retriable: true }));
+          });
+        }),
+    ),
   };
   // That this comes back at all is what the title says.
   t.false(await runStages([tagger, hanging], log, { ...quietly(), drainMs: 50 }, AbortSignal.abort()));
@@ -114,6 +128,81 @@ test('draining ends in bounded time, and what was left comes at the next start, 
     ],
   );
   t.deepEqual(sink.kept, ['1 x []', '2 y []', '3 z []']);
+});
+
+/** A log whose groups read one record in a batch. */
+class OneByOne extends AroundLog {
+  override consume(...[options, own]: Parameters<AroundLog['consume']>): Promise<void> {
+    return super.consume({ ...options, batchBytes: 1 }, own);
+  }
+}
+
+test('the next batch is prepared while one is written, and written down when that one is committed', async (t) => {
+  await using log = new MemoryEventLog();
+  await log.append(['x', 'y', 'z'].map((text) => event('a', text)));
+  await runStages([tagger], log, quietly(), AbortSignal.abort());
+  const steps: string[] = [];
+  const noting = (partition: AssignedPartition): AssignedPartition =>
+    withBatches(partition, (batch) => {
+      const { offset } = batch.records[0] ?? { offset: -1 };
+      return {
+        ...batch,
+        intend: () => {
+          steps.push(`${offset} intended`);
+          return batch.intend();
+        },
+        commit: async (outputs) => {
+          await batch.commit(outputs);
+          steps.push(`${offset} committed`);
+        },
+      };
+    });
+  let prepared = 0;
+  const sink: SinkStage = {
+    name: 'keeping',
+    input: 'workloads',
+    prepare: ([record]) => {
+      steps.push(`${record?.offset} prepared`);
+      prepared += 1;
+      return Promise.resolve(async ({ first }) => {
+        // Ends when the next one is prepared, where there is one.
+        await eventually('the next is prepared', () => (prepared > Math.min(first + 1, 2) ? true : undefined));
+        steps.push(`${first} written`);
+      });
+    },
+  };
+  await runStages([sink], new AroundLog(new OneByOne(log), noting), quietly(), AbortSignal.abort());
+  t.deepEqual(steps, [
+    ...['0 prepared', '0 intended', '1 prepared', '0 written', '0 committed'],
+    ...['1 intended', '2 prepared', '1 written', '1 committed'],
+    ...['2 intended', '2 written', '2 committed'],
+  ]);
+});
+
+test('what was read before the log cannot be read on is written and committed', async (t) => {
+  await using log = new MemoryEventLog();
+  await log.append([event('a', 'x'), event('a', 'y')]);
+  await runStages([tagger], log, quietly(), AbortSignal.abort());
+  const damaged = (partition: AssignedPartition): AssignedPartition =>
+    partitionWith(partition, {
+      async *batches() {
+        for await (const batch of partition.batches()) {
+          yield batch;
+          throw new EventLogError('EVENT_LOG_DAMAGED', 'no further');
+        }
+      },
+    });
+  const sink = keeping();
+  const running = runStages([sink], new AroundLog(new OneByOne(log), damaged), quietly(), AbortSignal.abort());
+  await t.throwsAsync(running, { code: 'EVENT_LOG_DAMAGED' });
+  await runStages([sink], log, quietly(), AbortSignal.abort());
+  t.deepEqual(
+    sink.ranges.map(({ first, last }) => [first, last]),
+    [
+      [0, 0],
+      [1, 1],
+    ],
+  );
 });
 
 test('a stage that does not heed the end is left behind', async (t) => {

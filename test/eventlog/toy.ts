@@ -1,6 +1,6 @@
 import type { EventLog, LogRecord, OutputRecord } from '../../eventlog/event-log.ts';
 import type { RunStagesOptions } from '../../eventlog/runner.ts';
-import type { Processor, ProcessorStage } from '../../eventlog/stage.ts';
+import type { PreparedWrite, Processor, ProcessorStage, SinkStage } from '../../eventlog/stage.ts';
 import { createLogger } from '../../runtime/logger.ts';
 import { Metrics } from '../../runtime/metrics.ts';
 import type {
@@ -216,4 +216,11 @@ export async function recordsOf(
 /** `textOf` of all records of `topics` that are in the log now. */
 export async function textsOf(log: Pick<EventLog, 'read'>, topics: readonly TopicName[]): Promise<readonly string[]> {
   return (await recordsOf(log, topics)).map(textOf);
+}
+
+/** `prepare` of a sink that has nothing to prepare. */
+export function unprepared(
+  write: (records: readonly LogRecord[], ...parameters: Parameters<PreparedWrite>) => Promise<void>,
+): SinkStage['prepare'] {
+  return (records) => Promise.resolve((range, signal) => write(records, range, signal));
 }

@@ -2,19 +2,22 @@ import test from 'ava';
 import fc from 'fast-check';
 import { textOf } from '../../runtime/printable.ts';
 import { avroTypeWrittenAs } from '../../schemas/avro-types.ts';
-import type { Alert } from '../../schemas/generated.ts';
+import { AvroInput } from '../../sink/avro-input.ts';
 import { insertToken } from '../../sink/clickhouse.ts';
 import { columnOf, fieldsOf } from '../../sink/column-type.ts';
-import { nativeBlock } from '../../sink/native-block.ts';
 import { NativeOutput } from '../../sink/native-output.ts';
-import { alertColumns } from '../../sink/table-columns.ts';
+import { beginAlerts } from '../../sink/table-columns.ts';
+import { alertBlock } from '../support/alert-block.ts';
 import { sampleAlert } from '../support/alert.ts';
 
-const range = { topic: 'alerts', partition: 0, first: 1, last: 2 } as const;
+const longs = fc.oneof(
+  fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+  fc
+    .tuple(fc.nat({ max: 63 }), fc.integer({ min: -2, max: 2 }))
+    .map(([bits, by]) => BigInt.asIntN(64, 2n ** BigInt(bits) + BigInt(by))),
+);
 
-function blockOf(...alerts: readonly Alert[]): Buffer {
-  return nativeBlock(alertColumns(), alerts);
-}
+const range = { topic: 'alerts', partition: 0, first: 1, last: 2 } as const;
 
 test('a field is a column under its name in snake_case', (t) => {
   t.is(columnOf('parentProcessName'), 'parent_process_name');
@@ -22,7 +25,7 @@ test('a field is a column under its name in snake_case', (t) => {
 });
 
 test('no column is named twice, nor after what is in another form', (t) => {
-  const names = alertColumns().map(({ name }) => name);
+  const names = beginAlerts().block.columnNames;
   t.is(new Set(names).size, names.length);
   t.false(names.includes('rule'));
   t.false(names.includes('raw_bytes'));
@@ -53,12 +56,16 @@ function varint(value: number): readonly number[] {
   return value < 0x80 ? [value] : [(value % 0x80) | 0x80, ...varint(Math.floor(value / 0x80))];
 }
 
-test('any number is its 64 bits, in whichever form it comes', (t) => {
+test('any number is its 64 bits, as JavaScript or as Avro has it', (t) => {
+  const long = avroTypeWrittenAs({ type: 'long', javaScript: 'bigint' });
   fc.assert(
-    fc.property(fc.maxSafeInteger(), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (number, big) => {
+    fc.property(fc.maxSafeInteger(), longs, (number, big) => {
       const output = new NativeOutput();
       output.int64(number);
-      output.bigint64(big);
+      const input = new AvroInput();
+      input.begin(long.toBuffer(big));
+      input.long();
+      output.words(input.low, input.high);
       const bytes = output.take();
       return bytes.readBigInt64LE(0) === BigInt(number) && bytes.readBigInt64LE(8) === big;
     }),
@@ -66,17 +73,47 @@ test('any number is its 64 bits, in whichever form it comes', (t) => {
   t.pass();
 });
 
+test('a number that is padded, and an array in blocks that tell their size, are read as Avro has them', (t) => {
+  const input = new AvroInput();
+  input.begin(
+    Uint8Array.of(0x83, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00, 0x83, 0x80, 0x80, 0x80, 0x80, 0x00, 3, 4, 9, 9, 2, 9, 0),
+  );
+  t.is(input.int(), -2);
+  input.long();
+  t.deepEqual([input.low, input.high], [-2, -1]);
+  t.is(input.count(), 2);
+  input.position += 2;
+  t.is(input.count(), 1);
+  input.position += 1;
+  t.is(input.count(), 0);
+});
+
 test('texts that repeat are written once', (t) => {
   const message = 'a message of some length, '.repeat(40);
-  const one = blockOf(sampleAlert({ message })).length;
-  const many = blockOf(...Array.from({ length: 100 }, (_, index) => sampleAlert({ id: `a${index}`, message }))).length;
+  const one = alertBlock(sampleAlert({ message })).length;
+  const many = alertBlock(
+    ...Array.from({ length: 100 }, (_, index) => sampleAlert({ id: `a${index}`, message })),
+  ).length;
   t.true(many < one + 100 * message.length);
+});
+
+test('text that is no UTF-8, which no writer of ours makes, is stored as what decoding it gives', (t) => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
+      const output = new NativeOutput();
+      output.text(bytes, 0, bytes.length);
+      const expected = new NativeOutput();
+      expected.string(Buffer.from(bytes).toString());
+      return output.take().equals(expected.take());
+    }),
+  );
+  t.pass();
 });
 
 test('any two names that differ in a byte give rows that differ', (t) => {
   const rowOf = (name: Uint8Array): Buffer => {
     const { text, valid } = textOf(name);
-    return blockOf(sampleAlert({ resource: text, rawBytes: valid ? [] : [{ field: 'resource', bytes: name }] }));
+    return alertBlock(sampleAlert({ resource: text, rawBytes: valid ? [] : [{ field: 'resource', bytes: name }] }));
   };
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 12 }), fc.uint8Array({ maxLength: 12 }), (first, second) => {

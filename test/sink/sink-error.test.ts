@@ -7,6 +7,7 @@ import { connectClickHouse } from '../../sink/clickhouse-client.ts';
 import { SinkError, sinkErrorOf } from '../../sink/sink-error.ts';
 import type { LogRecord } from '../../eventlog/event-log.ts';
 import { sampleAlert } from '../support/alert.ts';
+import { written } from '../support/store.ts';
 
 const record: LogRecord = {
   topic: 'alerts',
@@ -69,13 +70,10 @@ test('nobody at the address may pass', async (t) => {
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   await new Promise((resolve) => server.close(resolve));
   const client = connectClickHouse({ url: `http://127.0.0.1:${port}`, user: 'x', token: 'y' });
-  const error = await t.throwsAsync<SinkError>(
-    alertsSink(client).write([record], range, new AbortController().signal),
-    {
-      instanceOf: SinkError,
-      message: /ECONNREFUSED/u,
-    },
-  );
+  const error = await t.throwsAsync<SinkError>(written(alertsSink(client), [record], range), {
+    instanceOf: SinkError,
+    message: /ECONNREFUSED/u,
+  });
   t.true(error.retriable);
   await client.close();
 });
@@ -89,12 +87,9 @@ test("a proxy's 502 may pass", async (t) => {
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   const client = connectClickHouse({ url: `http://127.0.0.1:${port}`, user: 'x', token: 'y' });
-  const error = await t.throwsAsync<SinkError>(
-    alertsSink(client).write([record], range, new AbortController().signal),
-    {
-      instanceOf: SinkError,
-    },
-  );
+  const error = await t.throwsAsync<SinkError>(written(alertsSink(client), [record], range), {
+    instanceOf: SinkError,
+  });
   t.true(error.retriable);
   await client.close();
 });
@@ -110,7 +105,7 @@ test('an abort is an abort, and no error of the sink', async (t) => {
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   const client = connectClickHouse({ url: `http://127.0.0.1:${port}`, user: 'x', token: 'y' });
   const abort = new AbortController();
-  const writing = alertsSink(client).write([record], range, abort.signal);
+  const writing = written(alertsSink(client), [record], range, abort.signal);
   setTimeout(() => {
     abort.abort();
   }, 50);

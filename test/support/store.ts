@@ -1,3 +1,4 @@
+import type { LogRecord, OffsetRange } from '../../eventlog/event-log.ts';
 import type { SinkStage } from '../../eventlog/stage.ts';
 import type { Alert, Coverage } from '../../schemas/generated.ts';
 import { logRecord } from './run-processor.ts';
@@ -7,5 +8,16 @@ export async function store(sink: SinkStage, values: readonly (Alert | Coverage)
   const topic = sink.input;
   const records = values.map((value, offset) => logRecord(topic, value.nodeId, value, offset));
   const range = { topic, partition: 0, first: 0, last: records.length - 1 };
-  await sink.write(records, range, new AbortController().signal);
+  await written(sink, records, range);
+}
+
+/** Prepares and writes records of a range, as the runner does. */
+export async function written(
+  sink: SinkStage,
+  records: readonly LogRecord[],
+  range: OffsetRange,
+  signal = new AbortController().signal,
+): Promise<void> {
+  const write = await sink.prepare(records);
+  await write(range, signal);
 }

@@ -1,10 +1,18 @@
-import type { InputBatch, LogRecord, OutputRecord, StampedOutput } from '../../../eventlog/event-log.ts';
+import type {
+  AssignedPartition,
+  ConsumeOptions,
+  InputBatch,
+  LogRecord,
+  OutputRecord,
+  StampedOutput,
+} from '../../../eventlog/event-log.ts';
 import type { GroupPosition, GroupState, LogStore, UnstoredRecord, WriteRequest } from '../../../eventlog/log-store.ts';
 import type { ProcessorStage, SinkStage } from '../../../eventlog/stage.ts';
 import { isRetriable } from '../../../runtime/errors.ts';
 import type { TopicName } from '../../../schemas/topics.ts';
 import { AroundLog, partitionWith, withBatches } from '../around-log.ts';
 import type { Law } from './laws.ts';
+import { sinkName } from './outside.ts';
 import type { Omission } from './runner-model.ts';
 
 /** One step of the runner, or of what it relies on, and the law that stands on it. */
@@ -127,6 +135,11 @@ export const omitted: readonly Omitted[] = [
     },
   },
   {
+    step: 'what is prepared ahead is written down when what was before it is committed',
+    law: 'every row is outside exactly once',
+    omission: { log: (log) => new EarlyLog(log) },
+  },
+  {
     step: 'a sink’s position is written after its rows are outside',
     law: 'every row is outside exactly once',
     omission: around((batch) => [
@@ -143,7 +156,7 @@ export const omitted: readonly Omitted[] = [
   {
     step: 'a write that was not answered is tried again',
     law: 'every row is outside exactly once',
-    omission: { stage: (stage) => ('write' in stage ? triedOnce(stage) : stage) },
+    omission: { stage: (stage) => ('prepare' in stage ? triedOnce(stage) : stage) },
   },
   {
     step: 'a block is given back after it is appended',
@@ -253,15 +266,32 @@ function withoutNumbers(stage: ProcessorStage): ProcessorStage {
 function triedOnce(stage: SinkStage): SinkStage {
   return {
     ...stage,
-    write: async (...parameters) => {
-      try {
-        await stage.write(...parameters);
-      } catch (error) {
-        // The step that is left out.
-        if (!isRetriable(error)) throw error;
-      }
+    prepare: async (records) => {
+      const write = await stage.prepare(records);
+      return async (...parameters) => {
+        try {
+          await write(...parameters);
+        } catch (error) {
+          // The step that is left out.
+          if (!isRetriable(error)) throw error;
+        }
+      };
     },
   };
+}
+
+/** Writes down what a sink is about to write as soon as that is read. */
+class EarlyLog extends AroundLog {
+  override consume(options: ConsumeOptions, own: (partition: AssignedPartition) => Promise<void>): Promise<void> {
+    const early = (batch: InputBatch): InputBatch => {
+      const intended = batch.intend();
+      intended.catch(() => undefined);
+      return { ...batch, intend: () => intended.catch(() => batch.intend()) };
+    };
+    return super.consume(options, (partition) =>
+      own(options.group === sinkName ? withBatches(partition, early) : partition),
+    );
+  }
 }
 
 /** Answers an append before it is written. */

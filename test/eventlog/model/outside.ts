@@ -2,7 +2,7 @@ import type { LogRecord, OffsetRange } from '../../../eventlog/event-log.ts';
 import type { SinkStage, SourceStage } from '../../../eventlog/stage.ts';
 import { PalisadeError } from '../../../runtime/errors.ts';
 import { retry } from '../../../runtime/retry.ts';
-import { event, textOf } from '../toy.ts';
+import { event, textOf, unprepared } from '../toy.ts';
 import type { DiskClient } from './disk.ts';
 import type { Step } from './stepped-time.ts';
 
@@ -119,7 +119,7 @@ export function destinationSink(destination: Destination, process: DiskClient, s
   return {
     name: sinkName,
     input: 'workloads',
-    write: async (records, range) => {
+    prepare: unprepared(async (records, range) => {
       if (records.some((record) => textOf(record).includes(poison))) {
         await process.step('a write is refused');
         throw new PalisadeError('SINK_REFUSED', 'it never takes this');
@@ -129,7 +129,7 @@ export function destinationSink(destination: Destination, process: DiskClient, s
       if (fate !== 'lost') destination.insert(records.map(rowOf), range);
       await process.step('a write is answered');
       if (fate !== 'stored') throw new PalisadeError('SINK_REFUSED', 'no answer', { retriable: true });
-    },
+    }),
   };
 }
 

@@ -31,6 +31,8 @@ export interface Story {
   readonly commands: readonly Command[];
   /** Of the sink's tries, in their order. */
   readonly fates: readonly Fate[];
+  /** Where batches are cut: after each record, so that more may wait than one holds, or when all is in that waits. */
+  readonly batchBytes: number;
 }
 
 const node = fc.constantFrom('a', 'b');
@@ -81,6 +83,7 @@ export const story: fc.Arbitrary<Story> = fc.record({
   chained: fc.nat({ max: 3 }).map((number) => number === 3),
   commands: fc.array(command, { minLength: 1, maxLength: 40, size: 'max' }),
   fates: fc.array(fc.constantFrom<Fate>('stored', 'stored, and the answer is lost', 'lost'), { maxLength: 6 }),
+  batchBytes: fc.constantFrom(1, 1 << 20),
 });
 
 /** A runner with one step left out: what stands around its store, its log and its stages. */
@@ -100,7 +103,7 @@ const maxSteps = 20_000;
  * laws that do not hold then.
  */
 export async function live(
-  { chained, commands, fates }: Story,
+  { chained, commands, fates, batchBytes }: Story,
   scheduler: fc.Scheduler,
   { time, omission = {} }: { readonly time: SteppedTime; readonly omission?: Omission },
 ): Promise<readonly BrokenLaw[]> {
@@ -108,7 +111,7 @@ export async function live(
     await scheduler.schedule(Promise.resolve(), label);
   };
   time.orderBy(step);
-  const world = new World(chained, new Destination(fates), { time, step, omission });
+  const world = new World(chained, new Destination(fates), { time, step, omission, batchBytes });
   let stepsLeft = maxSteps;
   const toRest = async (): Promise<void> => {
     for (; stepsLeft > 0; stepsLeft--) {
@@ -144,6 +147,7 @@ interface Surroundings {
   readonly time: SteppedTime;
   readonly step: (label: string) => Promise<void>;
   readonly omission: Omission;
+  readonly batchBytes: number;
 }
 
 /** One life of the process that runs the stages. */
@@ -156,15 +160,17 @@ interface Life {
 }
 
 class ModelLog extends LocalEventLog {
+  readonly #batchBytes: number;
   readonly #onOwned: (group: string) => void;
 
-  constructor(store: LogStore, onOwned: (group: string) => void) {
+  constructor(store: LogStore, batchBytes: number, onOwned: (group: string) => void) {
     super(store);
+    this.#batchBytes = batchBytes;
     this.#onOwned = onOwned;
   }
 
   override consume(options: ConsumeOptions, own: (partition: AssignedPartition) => Promise<void>): Promise<void> {
-    return super.consume(options, (partition) => {
+    return super.consume({ ...options, batchBytes: this.#batchBytes }, (partition) => {
       this.#onOwned(options.group);
       return own(partition);
     });
@@ -191,9 +197,9 @@ class World {
   /** Where no process runs, one is started. Its drain ends early at any time, but for one of `neverMs`. */
   start(drainMs = 1000): void {
     if (this.#life !== undefined) return;
-    const { step, omission } = this.#surroundings;
+    const { step, omission, batchBytes } = this.#surroundings;
     const client = new DiskClient(this.disk, step);
-    const log = new ModelLog(omission.store?.(client) ?? client, (group) => this.#begun.add(group));
+    const log = new ModelLog(omission.store?.(client) ?? client, batchBytes, (group) => this.#begun.add(group));
     const life: Life = { client, log, stop: new AbortController(), isLeaving: false };
     this.#life = life;
     const around = omission.log?.(log) ?? log;
