@@ -155,6 +155,17 @@ static __always_inline bool add_end(
 	return true;
 }
 
+/* Of a socket that has no peer, or none that matters: what it is, its file, and its own address as the event's. */
+static __always_inline void add_own_end(struct scratch *scratch, struct socket *socket, struct fs_struct *fs)
+{
+	struct palisade_event *event = &scratch->event;
+
+	describe_socket_object(event, socket);
+	if (event->address_family == AF_UNIX)
+		add_unix_file(scratch, unix_end(socket, OWN_END), fs);
+	add_end(scratch, PALISADE_STRING_ADDRESS, &event->port, socket, OWN_END);
+}
+
 /* ---- Addresses that the caller passed. ---- */
 
 struct address_argument {

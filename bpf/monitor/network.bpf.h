@@ -71,11 +71,8 @@ int BPF_PROG(call_bind, struct pt_regs *regs, long result)
 	socket = socket_of_descriptor(task, event->file_descriptor);
 	read_address_argument(&argument, regs, compat);
 	if (socket && !result) {
-		describe_socket_object(event, socket);
-		if (event->address_family == AF_UNIX)
-			add_unix_file(scratch, unix_end(socket, OWN_END), task->fs);
+		add_own_end(scratch, socket, task->fs);
 		add_typed_socket_path(scratch, &argument);
-		add_end(scratch, PALISADE_STRING_ADDRESS, &event->port, socket, OWN_END);
 	} else {
 		if (socket)
 			describe_socket(event, socket);
@@ -103,12 +100,8 @@ int BPF_PROG(call_listen, struct pt_regs *regs, long result)
 	event->file_descriptor = syscall_argument(regs, compat, 0);
 	event->flags = (__u32)syscall_argument(regs, compat, 1);
 	socket = socket_of_descriptor(task, event->file_descriptor);
-	if (socket) {
-		describe_socket_object(event, socket);
-		if (event->address_family == AF_UNIX)
-			add_unix_file(scratch, unix_end(socket, OWN_END), task->fs);
-		add_end(scratch, PALISADE_STRING_ADDRESS, &event->port, socket, OWN_END);
-	}
+	if (socket)
+		add_own_end(scratch, socket, task->fs);
 	submit_event(scratch, PALISADE_OPERATION_LISTEN);
 	return 0;
 }
