@@ -4,18 +4,11 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { containerConfiguration, type ContainerMount } from './container-configuration.ts';
 
 const run = promisify(execFile);
 /** Where Debian and others keep what a user's PATH may lack. */
 const toolFolders = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin'];
-
-/** A mount of the OCI runtime configuration. */
-export interface ContainerMount {
-  readonly destination: string;
-  readonly type: string;
-  readonly source: string;
-  readonly options?: readonly string[];
-}
 
 export interface ThrowawayContainer {
   readonly name: string;
@@ -56,7 +49,9 @@ export async function runThrowaway(container: ThrowawayContainer): Promise<strin
     const root = path.join(bundle, 'rootfs');
     await mkdir(root);
     await container.makeRoot(root);
-    await writeFile(path.join(bundle, 'config.json'), JSON.stringify(configuration(container)));
+    const { name, command, mounts } = container;
+    const configuration = containerConfiguration({ hostname: name, root: 'rootfs', command, mounts });
+    await writeFile(path.join(bundle, 'config.json'), JSON.stringify(configuration));
     // One that an interrupted run left behind would hold the name; where there is none, runc says so and that is fine.
     await remove();
     return await runContainer(runc, bundle, container);
@@ -86,26 +81,4 @@ async function runContainer(runc: string, bundle: string, container: ThrowawayCo
     });
   });
   return output;
-}
-
-/** An OCI runtime configuration (runtime-spec 1.0.2). */
-function configuration({ name, command, mounts = [] }: ThrowawayContainer): object {
-  return {
-    ociVersion: '1.0.2',
-    process: {
-      user: { uid: 0, gid: 0 },
-      args: command,
-      env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
-      cwd: '/',
-      noNewPrivileges: true,
-    },
-    root: { path: 'rootfs' },
-    hostname: name,
-    mounts: [
-      { destination: '/proc', type: 'proc', source: 'proc' },
-      { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755', 'size=65536k'] },
-      ...mounts,
-    ],
-    linux: { namespaces: ['pid', 'mount', 'ipc', 'uts', 'network'].map((type) => ({ type })) },
-  };
 }

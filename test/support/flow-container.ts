@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { containerConfiguration } from '../../cli/demo/container-configuration.ts';
 import { makeRoot } from '../../cli/demo/container.ts';
 import { eventually } from './eventually.ts';
 
@@ -36,7 +37,13 @@ export class RuncContainer implements AsyncDisposable {
   constructor(name: string, root: ContainerRoot, command: readonly string[]) {
     this.name = name;
     this.#bundle = mkdtempSync(path.join(os.tmpdir(), 'palisade-bundle-'));
-    writeFileSync(path.join(this.#bundle, 'config.json'), JSON.stringify(configuration(root, command)));
+    const configuration = containerConfiguration({
+      hostname: name,
+      root: path.join(root.folder, 'rootfs'),
+      command,
+      mounts: [{ destination: '/host/proc', type: 'none', source: '/proc', options: ['rbind', 'ro'] }],
+    });
+    writeFileSync(path.join(this.#bundle, 'config.json'), JSON.stringify(configuration));
     const parameters = ['run', '--bundle', this.#bundle, '--pid-file', this.#pidFile, name];
     this.#child = spawn('runc', parameters, { stdio: ['pipe', 'pipe', 'pipe'] });
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
@@ -75,25 +82,4 @@ export class RuncContainer implements AsyncDisposable {
   get #pidFile(): string {
     return path.join(this.#bundle, 'pid');
   }
-}
-
-/** An OCI runtime configuration (runtime-spec 1.0.2) with namespaces of its own and no network. */
-function configuration(root: ContainerRoot, command: readonly string[]): object {
-  return {
-    ociVersion: '1.0.2',
-    process: {
-      user: { uid: 0, gid: 0 },
-      args: command,
-      env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
-      cwd: '/',
-      noNewPrivileges: true,
-    },
-    root: { path: path.join(root.folder, 'rootfs'), readonly: false },
-    mounts: [
-      { destination: '/proc', type: 'proc', source: 'proc' },
-      { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755', 'size=65536k'] },
-      { destination: '/host/proc', type: 'none', source: '/proc', options: ['rbind', 'ro'] },
-    ],
-    linux: { namespaces: ['pid', 'mount', 'ipc', 'uts', 'network'].map((type) => ({ type })) },
-  };
 }
