@@ -81,7 +81,8 @@ test('every folder of code has a README of at most a page', (t) => {
 test('package-lock.json holds everything that package.json asks for', (t) => {
   // In a folder of its own: npm 9.2 empties node_modules also in a dry run.
   const folder = temporaryDirectory(t);
-  for (const file of ['package.json', 'package-lock.json']) copyFileSync(path.join(root, file), path.join(folder, file));
+  for (const file of ['package.json', 'package-lock.json'])
+    copyFileSync(path.join(root, file), path.join(folder, file));
   const environment = { ...process.env, npm_config_loglevel: 'error' };
   t.notThrows(() =>
     execFileSync('npm', ['ci', '--dry-run', '--offline', '--ignore-scripts'], { cwd: folder, env: environment }),
