@@ -7,9 +7,9 @@ import type { WireFormat } from './wire-format.ts';
  * The record as readers see it. The value is decoded, or checked and left as it is, when it is first asked for, and once; asking
  * for one that cannot be read throws `RecordError`, each time.
  */
-export function decodeRecord(stored: StoredRecord, format: WireFormat): LogRecord {
+export function decodeRecord(stored: Omit<StoredRecord, 'sequence'>, format: WireFormat, partition = 0): LogRecord {
   const { topic, offset, key, timestampMs, tablePositions } = stored;
-  const place = { topic, partition: 0, offset };
+  const place = { topic, partition, offset };
   let value: LogRecord['value'];
   let decoded = stored.value === undefined && stored.damage === undefined;
   let encodedValue: Uint8Array | undefined;

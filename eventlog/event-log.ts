@@ -40,7 +40,10 @@ export interface InputBatch {
   readonly partition: number;
   /** Records of the inputs, and changes of the tables at the place where they take effect. */
   readonly records: readonly LogRecord[];
-  /** How many records of the inputs were there already when this batch was cut and are not in it: the lag behind it. */
+  /**
+   * How many records of the inputs were there already when this batch was cut and are not in it: the lag behind it. Kafka
+   * tells it by offsets, of which transactions take one more each.
+   */
   readonly waiting: number;
   /**
    * Publishes `outputs` and commits this batch's offsets, both or neither; each output is stamped with the table
@@ -77,8 +80,10 @@ export interface AssignedPartition {
   readonly intended: OffsetRange | undefined;
   /**
    * Batches in order, each from the committed position on. The first batches bring the tables to where the predecessor
-   * had them. Among inputs without stamped positions a table change takes effect in the order of the log; an input that
-   * carries `tablePositions` is preceded by exactly the changes below those positions, and by no later one.
+   * had them. An input that carries `tablePositions` is preceded by exactly the changes below those positions, and by no
+   * later one. One without is preceded by every change that was appended before it; in a log of one sequence by no other, on
+   * Kafka perhaps by some that came later. Either way the positions that are stamped on what follows from it are the recorded
+   * place, for every stage after it and whenever it is judged again.
    */
   batches(): AsyncIterable<InputBatch>;
 }
@@ -105,11 +110,16 @@ export interface ReadOptions {
   readonly signal: AbortSignal;
 }
 
-/** The log that every role reads and writes. test/eventlog/conformance.ts says what every implementation does. */
+/**
+ * The log that every role reads and writes. test/eventlog/conformance.ts says what every implementation does, and names what
+ * only some promise.
+ */
 export interface EventLog extends AsyncDisposable {
   /**
    * Resolves when the records survive this process's death (acks=all; embedded: written; in its `commit` mode also
-   * fsynced). Order holds for each key; nothing is promised across keys or topics. All of one call or nothing.
+   * fsynced). Order holds for each key; nothing is promised across keys or topics. Where it is refused for what the records
+   * are, none is written. Where the log fails, all of one call are there or none; on Kafka any number of them may be, so that
+   * who repeats the call has to bear repeats.
    */
   append(records: readonly OutputRecord[]): Promise<void>;
   /**
@@ -117,7 +127,10 @@ export interface EventLog extends AsyncDisposable {
    * returned. The group's positions count for retention from its first call on.
    */
   consume(options: ConsumeOptions, own: (partition: AssignedPartition) => Promise<void>): Promise<void>;
-  /** Reads without a group and commits nothing: recording, tailing, status; in other processes too. */
+  /**
+   * Reads without a group and commits nothing: recording, tailing, status; in other processes too. Each partition in its order;
+   * in a log of one sequence all topics together in theirs.
+   */
   read(options: ReadOptions): AsyncIterable<LogRecord>;
   /** The current value of each key of a compacted topic, and the position up to which that is true. */
   table(topic: TopicName): Promise<{ readonly records: readonly LogRecord[]; readonly position: number }>;

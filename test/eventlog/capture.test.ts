@@ -12,7 +12,7 @@ import { fieldOfTopic } from '../../eventlog/capture-schema.ts';
 import { CaptureEventLog } from '../../eventlog/capture.ts';
 import { CaptureWriter } from '../../eventlog/capture-writer.ts';
 import { createCrc32c } from '../../eventlog/crc32c.ts';
-import type { LogRecord } from '../../eventlog/event-log.ts';
+import type { LogRecord, OutputRecord } from '../../eventlog/event-log.ts';
 import { containerHeader, ContainerReader } from '../../eventlog/object-container.ts';
 import { avroSchemas } from '../../schemas/generated.ts';
 import { topicNames } from '../../schemas/topics.ts';
@@ -23,13 +23,18 @@ import { readingConformance } from './reading-conformance.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { event, policy, removedPolicy, textOf } from './toy.ts';
 
-readingConformance('capture', async (t, appends) => {
+const openCaptureOf = async (
+  t: ExecutionContext,
+  appends: readonly (readonly OutputRecord[])[],
+): Promise<CaptureEventLog> => {
   const file = join(temporaryDirectory(t), 'capture.avro');
   await writeCapture(file, await recordsAfter(appends));
   const log = await CaptureEventLog.open(file);
   t.teardown(() => log[Symbol.asyncDispose]());
   return log;
-});
+};
+
+readingConformance('capture', openCaptureOf, { oneSequence: true });
 
 /** A capture with `count` events, some of them in blocks of their own, and what is in it. */
 async function someCapture(t: ExecutionContext, count = 12): Promise<string> {

@@ -1,27 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import type { AssignedPartition, ConsumeOptions, EventLog, InputBatch, LogRecord } from '../../eventlog/event-log.ts';
-import type { Retention } from '../../eventlog/retention.ts';
-import { readingConformance } from './reading-conformance.ts';
-import { event, garbage, policy, recordsOf, removedPolicy, textOf, textsOf } from './toy.ts';
+import type { EventLog, InputBatch, LogRecord, OutputRecord } from '../../eventlog/event-log.ts';
+import { consumed, partitionOf, until } from './consume.ts';
+import { placesOf, readingConformance, type OrderPromise } from './reading-conformance.ts';
+import { event, garbage, policy, recordsOf, textOf, textsOf } from './toy.ts';
 
 /** Opens a log of its own for one test, empty; closed and removed when the test ends. */
-export type OpenLog = (t: ExecutionContext, retention?: Partial<Retention>) => Promise<EventLog>;
+export type OpenLog = (t: ExecutionContext) => Promise<EventLog>;
 
 const never = new AbortController().signal;
 const inputs = { topics: ['coverage'], tables: [] } as const;
 const withTable = { topics: ['coverage'], tables: ['policies'] } as const;
 
-/** What every EventLog does. An implementation is believed when this passes. */
-export function conformance(name: string, open: OpenLog): void {
+/** What every EventLog does. An implementation is believed when this passes, and what its promises stand for. */
+export function conformance(name: string, open: OpenLog, promise: OrderPromise): void {
   const behavior = (title: string, act: (t: ExecutionContext) => Promise<void>): void => {
     test(`${name}: ${title}`, act);
   };
-  readingConformance(name, async (t, appends) => {
+  const openWith = async (t: ExecutionContext, appends: readonly (readonly OutputRecord[])[]): Promise<EventLog> => {
     const log = await open(t);
     for (const records of appends) await log.append(records);
     return log;
-  });
+  };
+  readingConformance(name, openWith, promise);
 
   behavior('of many callers at once, each one finds its records in its own order', async (t) => {
     const log = await open(t);
@@ -218,27 +219,74 @@ export function conformance(name: string, open: OpenLog): void {
     });
   });
 
-  behavior('a table change takes effect among the inputs in the order of the log', async (t) => {
+  behavior('a table change is in force for every input that was appended after it', async (t) => {
     const log = await open(t);
-    await log.append([policy('p', 'x')]);
-    await log.append([event('a', '1')]);
-    await log.append([policy('p', 'y'), policy('q', 'z')]);
-    await log.append([event('a', '2')]);
-    await log.append([policy('p', 'after all inputs')]);
+    const appended = [
+      [policy('p', 'x')],
+      [event('a', '1')],
+      [policy('p', 'y'), policy('q', 'z')],
+      [event('a', '2')],
+      [policy('p', 'after all inputs')],
+    ];
+    for (const records of appended) await log.append(records);
     const records = await consumed(log, { group: 'g', ...withTable }, (batch) => batch.commit([]));
-    t.deepEqual(places(records), ['policies 0', 'coverage 0', 'policies 1', 'policies 2', 'coverage 1']);
+    const places = placesOf(records);
+    const ofTable = places.filter((place) => place.startsWith('policies'));
+    t.deepEqual(
+      ofTable,
+      ['policies 0', 'policies 1', 'policies 2', 'policies 3'].slice(0, ofTable.length),
+      'each once',
+    );
+    t.deepEqual(
+      places.filter((place) => place.startsWith('coverage')),
+      ['coverage 0', 'coverage 1'],
+    );
+    t.true(places.indexOf('policies 0') < places.indexOf('coverage 0'));
+    t.true(ofTable.length >= 3 && places.indexOf('policies 2') < places.indexOf('coverage 1'));
+    if (promise.oneSequence) {
+      t.deepEqual(
+        places,
+        ['policies 0', 'coverage 0', 'policies 1', 'policies 2', 'coverage 1'],
+        'and for no earlier one',
+      );
+    }
+  });
+
+  behavior('a table change that comes while a group waits is in force for what is appended after it', async (t) => {
+    const log = await open(t);
+    const stop = new AbortController();
+    const places: string[] = [];
+    const consuming = log.consume({ group: 'g', ...withTable, signal: stop.signal }, async (partition) => {
+      for await (const batch of partition.batches()) {
+        places.push(...placesOf(batch.records));
+        await batch.commit([]);
+      }
+    });
+    for (let place = 0; place < 5; place++) {
+      await log.append([policy('p', String(place))]);
+      await log.append([event('a', String(place))]);
+      await until(() => places.includes(`coverage ${place}`));
+    }
+    stop.abort();
+    await consuming;
+    t.deepEqual(
+      places,
+      [0, 1, 2, 3, 4].flatMap((place) => [`policies ${place}`, `coverage ${place}`]),
+    );
   });
 
   behavior('a start brings the tables to where the predecessor had them, before the first input', async (t) => {
     const log = await open(t);
-    await log.append([policy('p', 'x'), event('a', '1'), policy('p', 'y')]);
+    await log.append([policy('p', 'x')]);
+    await log.append([event('a', '1')]);
     await consumed(log, { group: 'g', ...withTable }, (batch) => batch.commit([]));
+    await log.append([policy('p', 'y')]);
     await log.append([event('a', '2')]);
     let tablePositions = {};
     const batches: (readonly string[])[] = [];
     await partitionOf(log, { group: 'g', ...withTable }, async (partition) => {
       tablePositions = partition.tablePositions;
-      for await (const batch of partition.batches()) batches.push(places(batch.records));
+      for await (const batch of partition.batches()) batches.push(placesOf(batch.records));
     });
     t.deepEqual(tablePositions, { policies: 1 });
     t.deepEqual(batches, [['policies 0'], ['policies 1', 'coverage 1']]);
@@ -247,30 +295,25 @@ export function conformance(name: string, open: OpenLog): void {
   behavior('an input that carries table positions is preceded by exactly the changes below them', async (t) => {
     const log = await open(t);
     await log.append([policy('p', '0'), policy('p', '1'), policy('p', '2')]);
-    for (const policies of [0, 2, 2, 3]) {
+    for (const [place, policies] of [0, 2, 2, 3].entries()) {
       await log.append([event('a', '')]);
       await consumed(log, { group: 'first', ...inputs }, (batch) =>
-        batch.commit([{ record: removedPolicyStatus, tablePositions: { policies } }]),
+        batch.commit([{ record: removedStatus(`status ${place}`), tablePositions: { policies } }]),
       );
     }
     const second = { group: 'second', topics: ['policy-status'], tables: ['policies'] } as const;
     const records = await consumed(log, second, (batch) => batch.commit([]));
-    t.deepEqual(places(records), [
-      'policy-status 0',
-      'policies 0',
-      'policies 1',
-      'policy-status 1',
-      'policy-status 2',
-      'policies 2',
-      'policy-status 3',
-    ]);
+    t.deepEqual(
+      records.map(({ topic, offset, key }) => (topic === 'policies' ? `policies ${offset}` : key)),
+      ['status 0', 'policies 0', 'policies 1', 'status 1', 'status 2', 'policies 2', 'status 3'],
+    );
   });
 
   behavior('table positions that go back are refused, with what is wrong', async (t) => {
     const log = await open(t);
     await log.append([policy('p', '0'), event('a', ''), event('a', '')]);
     await consumed(log, { group: 'first', ...inputs }, (batch) =>
-      batch.commit([1, 0].map((policies) => ({ record: removedPolicyStatus, tablePositions: { policies } }))),
+      batch.commit([1, 0].map((policies) => ({ record: removedStatus('x'), tablePositions: { policies } }))),
     );
     const second = { group: 'second', topics: ['policy-status'], tables: ['policies'] } as const;
     await t.throwsAsync(
@@ -304,60 +347,6 @@ export function conformance(name: string, open: OpenLog): void {
     t.like(error, { topic: 'coverage', partition: 0, offset: 1 });
   });
 
-  behavior('retention by age removes old records, but never one that a group has not read', async (t) => {
-    const log = await open(t, { ageMs: 0, checkEveryMs: 5 });
-    await partitionOf(log, { group: 'g', ...inputs }, () => Promise.resolve());
-    await log.append([event('a', '1'), event('a', '2')]);
-    await delay(50);
-    t.deepEqual(await textsOf(log, ['coverage']), ['1', '2']);
-    await consumed(log, { group: 'g', ...inputs }, (batch) => batch.commit([]));
-    await untilAsync(async () => (await textsOf(log, ['coverage'])).length === 0);
-    await log.append([event('a', '3')]);
-    const [record] = await recordsOf(log, ['coverage']);
-    t.is(record?.offset, 2, 'an emptied topic goes on counting');
-  });
-
-  behavior('retention by size keeps the newest records', async (t) => {
-    const log = await open(t, { bytes: 10_000, checkEveryMs: 5 });
-    for (let place = 0; place < 200; place++) await log.append([event('a', `${place} ${'x'.repeat(200)}`)]);
-    await untilAsync(async () => (await recordsOf(log, ['coverage'])).length < 60);
-    await delay(30);
-    const texts = await textsOf(log, ['coverage']);
-    t.true(texts.length > 30 && texts.length < 60, `${texts.length} records of 230 bytes are left`);
-    t.true(texts.at(-1)?.startsWith('199 '));
-  });
-
-  behavior('compaction keeps a replaced version until it was replaced long ago', async (t) => {
-    const ageMs = 1500;
-    const log = await open(t, { ageMs, checkEveryMs: 5 });
-    await log.append([policy('p', 'x'), policy('q', 'stays')]);
-    await delay(ageMs + 200);
-    const replacedMs = performance.now();
-    await log.append([policy('p', 'y')]);
-    // The old version was in force until just now, however old it is. Clocks are read in steps of 10 ms.
-    await untilAsync(async () => {
-      const { length } = await recordsOf(log, ['policies']);
-      t.true(length === 3 || performance.now() - replacedMs > ageMs - 20, `${length} records`);
-      return length === 2;
-    });
-    t.is((await log.table('policies')).records.length, 2);
-  });
-
-  behavior('compaction removes a tombstone after all that it removed, and no group misses it', async (t) => {
-    const log = await open(t, { ageMs: 0, checkEveryMs: 5 });
-    await partitionOf(log, { group: 'g', ...withTable }, () => Promise.resolve());
-    await log.append([policy('p', 'x'), removedPolicy('p'), policy('q', 'y')]);
-    await delay(50);
-    t.is((await recordsOf(log, ['policies'])).length, 3, 'the group has not read them');
-    await log.append([event('a', '1')]);
-    await consumed(log, { group: 'g', ...withTable }, (batch) => batch.commit([]));
-    await untilAsync(async () => (await recordsOf(log, ['policies'])).length === 1);
-    await partitionOf(log, { group: 'g', ...withTable }, (partition) => {
-      t.deepEqual(partition.tablePositions, { policies: 3 }, 'positions outlive what they count');
-      return Promise.resolve();
-    });
-  });
-
   behavior('a closed log refuses further calls and ends those that follow', async (t) => {
     const log = await open(t);
     const following = collect(log.read({ topics: ['coverage'], from: 'start', follow: true, signal: never }));
@@ -374,37 +363,8 @@ export function conformance(name: string, open: OpenLog): void {
 }
 
 /** A record of a third topic, for its stamped positions alone. */
-const removedPolicyStatus = { topic: 'policy-status', key: 'x', value: undefined } as const;
-
-type Group = Omit<ConsumeOptions, 'signal' | 'drain'>;
-
-/** Consumes what is there, as a member that then leaves. */
-async function partitionOf(
-  log: EventLog,
-  group: Group,
-  own: (partition: AssignedPartition) => Promise<void>,
-): Promise<void> {
-  await log.consume({ ...group, signal: never, drain: AbortSignal.abort() }, own);
-}
-
-/** All records of the batches that are there. */
-async function consumed(
-  log: EventLog,
-  group: Group,
-  handle: (batch: InputBatch) => Promise<void>,
-): Promise<readonly LogRecord[]> {
-  const records: LogRecord[] = [];
-  await partitionOf(log, group, async (partition) => {
-    for await (const batch of partition.batches()) {
-      records.push(...batch.records);
-      await handle(batch);
-    }
-  });
-  return records;
-}
-
-function places(records: readonly LogRecord[]): readonly string[] {
-  return records.map(({ topic, offset }) => `${topic} ${offset}`);
+function removedStatus(key: string): OutputRecord {
+  return { topic: 'policy-status', key, value: undefined };
 }
 
 function collect(records: AsyncIterable<LogRecord>): {
@@ -425,13 +385,4 @@ function aborted(signal: AbortSignal): Promise<void> {
       resolve();
     });
   });
-}
-
-/** Waits until it is so; a test that waits in vain runs into AVA's time limit, which names it. */
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await delay(2);
-}
-
-async function untilAsync(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await delay(5);
 }

@@ -5,21 +5,26 @@ import { extname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { EmbeddedEventLog } from '../../eventlog/embedded.ts';
 import { runStages } from '../../eventlog/runner.ts';
 import { assertNodeSupported, databasePath } from '../../eventlog/sqlite-layout.ts';
 import { Metrics } from '../../runtime/metrics.ts';
+import type { Retention } from '../../eventlog/retention.ts';
 import { conformance } from './conformance.ts';
+import { retentionConformance } from './retention-conformance.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { sumOf } from '../runtime/sum-of.ts';
 import { event, policy, quietly, recordsOf, tagger, textsOf } from './toy.ts';
 
-conformance('embedded', async (t, retention = {}) => {
+async function open(t: ExecutionContext, retention: Partial<Retention> = {}): Promise<EmbeddedEventLog> {
   const log = await EmbeddedEventLog.open({ directory: temporaryDirectory(t), retention });
   t.teardown(() => log[Symbol.asyncDispose]());
   return log;
-});
+}
+
+conformance('embedded', (t) => open(t), { oneSequence: true });
+retentionConformance('embedded', open);
 
 /** A file of this folder, as it is run. */
 function script(name: string): string {

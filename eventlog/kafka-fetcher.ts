@@ -1,0 +1,214 @@
+import type { Cluster, Kafka } from 'kafkajs';
+import type { TopicName } from '../schemas/topics.ts';
+import { EventLogError } from './errors.ts';
+import { KafkaCluster } from './kafka-cluster.ts';
+import { kafkaErrorType } from './kafka-errors.ts';
+import { offsetOf, recordOf, type KafkaRecord, type ReadMessage } from './kafka-record.ts';
+
+/** One partition to be read from an offset on. */
+export interface FetchWish {
+  readonly topic: TopicName;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** What one fetch gave of one partition. */
+export interface Fetched {
+  /** Committed records in order, none of them below the offset that was asked for. */
+  readonly records: readonly KafkaRecord[];
+  /** Where to go on: behind control records, aborted ones and what compaction has removed. */
+  readonly next: number;
+  /** Every record below it is committed or aborted; none from it on can be read yet. */
+  readonly stableEnd: number;
+}
+
+/** The offset that was asked for is gone, or is not there yet: what is there is between `low` and the end. */
+export class OffsetOutOfRange extends EventLogError {
+  readonly wish: FetchWish | undefined;
+
+  constructor(wish: FetchWish | undefined, cause: unknown) {
+    const place = wish === undefined ? 'a partition' : `${wish.topic}/${wish.partition} from offset ${wish.offset}`;
+    super('EVENT_LOG_FAILED', `reading ${place} failed: Kafka does not have that offset`, { cause });
+    this.wish = wish;
+  }
+}
+
+/** The parts of kafkajs's answer to a fetch that are used; its types leave it open. */
+interface FetchAnswer {
+  readonly responses: readonly {
+    readonly topicName: string;
+    readonly partitions: readonly {
+      readonly partition: number;
+      readonly lastStableOffset: string;
+      readonly abortedTransactions: readonly { readonly producerId: string; readonly firstOffset: string }[] | null;
+      readonly messages: readonly FetchedMessage[];
+    }[];
+  }[];
+}
+
+interface FetchedMessage extends ReadMessage {
+  readonly isControlRecord: boolean;
+  readonly batchContext: { readonly producerId: string; readonly inTransaction: boolean };
+}
+
+/** Kafka's IsolationLevel: records of transactions that are aborted or still open are left out. */
+const readCommitted = 1;
+/** Enough for the batches of any stretch that compaction has emptied. */
+const wholeStretchBytes = 64 << 20;
+
+export interface FetcherOptions {
+  /** Ahead of topics' names in the cluster. */
+  readonly prefix: string;
+  /** Of one partition in one answer; more where one record is larger. */
+  readonly bytes: number;
+  /** Ends attempts. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Reads partitions from any offset at read_committed, without a group. One question at a time: a broker answers those of
+ * one connection one after another, so who waits for records to come has a fetcher of its own. To be disconnected.
+ */
+export class KafkaFetcher {
+  readonly #cluster: KafkaCluster;
+  readonly #options: FetcherOptions;
+
+  constructor(kafka: Kafka, options: FetcherOptions) {
+    this.#cluster = new KafkaCluster(kafka, options.signal);
+    this.#options = options;
+  }
+
+  /**
+   * Reads from every wish, and waits up to `waitMs` milliseconds where nothing is there for any of them. Resolves to one
+   * answer a wish, in their order. Throws `OffsetOutOfRange`, and `EVENT_LOG_FAILED`, retriable where it may pass.
+   */
+  async fetch(wishes: readonly FetchWish[], waitMs: number): Promise<readonly Fetched[]> {
+    const doing = `reading ${[...new Set(wishes.map(({ topic }) => topic))].join(', ')}`;
+    return this.#cluster.ask(doing, async (cluster) => {
+      const fetched = await this.#ask(cluster, wishes, waitMs, this.#options.bytes);
+      return Promise.all(wishes.map((wish, place) => this.#pastEmptied(cluster, wish, fetched[place])));
+    });
+  }
+
+  async disconnect(): Promise<void> {
+    await this.#cluster.disconnect();
+  }
+
+  /**
+   * kafkajs does not tell of batches whose records compaction has all removed: what is readable there looks like nothing.
+   * Asked for alone and whole, it is nothing indeed, at that offset.
+   */
+  async #pastEmptied(cluster: Cluster, wish: FetchWish, fetched: Fetched | undefined): Promise<Fetched> {
+    const found = fetched ?? { records: [], next: wish.offset, stableEnd: wish.offset };
+    if (found.next > wish.offset || found.next >= found.stableEnd) return found;
+    const [whole] = await this.#ask(cluster, [wish], 0, wholeStretchBytes);
+    if (whole === undefined || whole.next > wish.offset) return whole ?? found;
+    return { ...whole, next: wish.offset + 1 };
+  }
+
+  async #ask(
+    cluster: Cluster,
+    wishes: readonly FetchWish[],
+    waitMs: number,
+    maxBytes: number,
+  ): Promise<readonly Fetched[]> {
+    const { prefix } = this.#options;
+    await cluster.addMultipleTargetTopics([...new Set(wishes.map(({ topic }) => prefix + topic))]);
+    await cluster.refreshMetadataIfNecessary();
+    const byLeader = new Map<string, FetchWish[]>();
+    for (const wish of wishes) {
+      const leader = this.#leaderOf(cluster, wish);
+      byLeader.set(leader, [...(byLeader.get(leader) ?? []), wish]);
+    }
+    // A broker that has nothing would hold up what another one has.
+    const patienceMs = byLeader.size > 1 ? Math.min(waitMs, 100) : waitMs;
+    const found = new Map<FetchWish, Fetched>();
+    await Promise.all(
+      [...byLeader].map(async ([nodeId, theirs]) => {
+        const broker = await cluster.findBroker({ nodeId });
+        const answer = (await inRange(
+          theirs,
+          broker.fetch({
+            isolationLevel: readCommitted,
+            maxWaitTime: patienceMs,
+            minBytes: 1,
+            maxBytes: theirs.length * maxBytes,
+            topics: theirs.map(({ topic, partition, offset }) => ({
+              topic: prefix + topic,
+              partitions: [{ partition, fetchOffset: String(offset), maxBytes }],
+            })),
+          }),
+        )) as FetchAnswer;
+        for (const wish of theirs) found.set(wish, fetchedOf(wish, prefix, answer));
+      }),
+    );
+    return wishes.map((wish) => found.get(wish) ?? { records: [], next: wish.offset, stableEnd: wish.offset });
+  }
+
+  #leaderOf(cluster: Cluster, { topic, partition }: FetchWish): string {
+    const name = this.#options.prefix + topic;
+    const [leader] = Object.keys(cluster.findLeaderForPartitions(name, [partition]));
+    if (leader !== undefined) return leader;
+    throw new EventLogError('EVENT_LOG_FAILED', `Kafka has no ${name}/${partition}: create the topics first`);
+  }
+}
+
+function fetchedOf(wish: FetchWish, prefix: string, answer: FetchAnswer): Fetched {
+  const { topic, partition, offset } = wish;
+  const mine = answer.responses
+    .filter(({ topicName }) => topicName === prefix + topic)
+    .flatMap(({ partitions }) => partitions)
+    .find((each) => each.partition === partition);
+  if (mine === undefined) return { records: [], next: offset, stableEnd: offset };
+  const records: KafkaRecord[] = [];
+  let next = offset;
+  for (const message of committed(mine.messages, mine.abortedTransactions ?? [])) {
+    const at = offsetOf(message.offset);
+    // An answer begins with the batch that has the offset, and the batch may begin before it.
+    if (at < offset) continue;
+    next = at + 1;
+    if (message.isReadable) records.push(recordOf(topic, partition, message.message));
+  }
+  return { records, next, stableEnd: offsetOf(mine.lastStableOffset) };
+}
+
+/**
+ * Every message with whether a reader may see it. Brokers send aborted records as well, with a list of where aborted
+ * transactions begin; each ends at its producer's next control record (KIP-98, "Fetch").
+ */
+function* committed(
+  messages: readonly FetchedMessage[],
+  abortedTransactions: readonly { readonly producerId: string; readonly firstOffset: string }[],
+): Generator<{ readonly offset: string; readonly message: FetchedMessage; readonly isReadable: boolean }> {
+  const begins = abortedTransactions
+    .map(({ producerId, firstOffset }) => ({ producerId, offset: offsetOf(firstOffset) }))
+    .sort((first, second) => first.offset - second.offset);
+  const aborting = new Set<string>();
+  let place = 0;
+  for (const message of messages) {
+    const offset = offsetOf(message.offset);
+    for (let begin = begins[place]; begin !== undefined && begin.offset <= offset; begin = begins[++place]) {
+      aborting.add(begin.producerId);
+    }
+    const { producerId, inTransaction } = message.batchContext;
+    if (message.isControlRecord) aborting.delete(producerId);
+    const isAborted = inTransaction && aborting.has(producerId);
+    yield { offset: message.offset, message, isReadable: !message.isControlRecord && !isAborted };
+  }
+}
+
+async function inRange(wishes: readonly FetchWish[], answer: Promise<unknown>): Promise<unknown> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw kafkaErrorType(error) === 'OFFSET_OUT_OF_RANGE' ? new OffsetOutOfRange(wishOf(error, wishes), error) : error;
+  }
+}
+
+/** The wish that an error is about, where kafkajs says so. */
+function wishOf(error: unknown, wishes: readonly FetchWish[]): FetchWish | undefined {
+  if (wishes.length === 1) return wishes[0];
+  if (!(error instanceof Error) || !('topic' in error) || !('partition' in error)) return undefined;
+  const { topic, partition } = error;
+  return wishes.find((wish) => String(topic).endsWith(wish.topic) && wish.partition === partition);
+}
