@@ -2,6 +2,7 @@ import type { Act } from '../policy/act.ts';
 import { compile } from '../policy/compile.ts';
 import { sizeOf } from '../policy/compiled-policy.ts';
 import { judge } from '../policy/judge.ts';
+import { builtinDefaults } from '../policy/model.ts';
 import type { Policy, Rule } from '../policy/model.ts';
 import type { Benchmark, Measurements } from './benchmark.ts';
 import { quantile } from './report.ts';
@@ -27,6 +28,7 @@ function rulesOf(count: number): readonly Rule[] {
     const recursive = place % 4 === 1;
     return {
       dimension: 'file',
+      block: 'file',
       list: place % 2 === 0 ? 'matchPaths' : 'matchDirectories',
       index: place,
       line: 1,
@@ -47,7 +49,7 @@ function rulesOf(count: number): readonly Rule[] {
 
 function policyOf(rules: readonly Rule[]): Policy {
   const selector = { matchLabels: new Map(), matchExpressions: [], containerNames: undefined, hostNames: [] };
-  return { kind: 'KubeArmorPolicy', namespace: 'ns', name: 'bench', file: 'bench.yaml', selector, rules };
+  return { kind: 'KubeArmorPolicy', namespace: 'ns', name: 'bench', file: 'bench.yaml', selector, rules, unjudged: [] };
 }
 
 function actOf(path: string): Act {
@@ -98,7 +100,7 @@ function pathsOf(count: number): readonly string[] {
 function judged(count: number): Measurements {
   const policy = policyOf(rulesOf(count));
   const start = process.hrtime.bigint();
-  const compiled = compile([policy], { rootLinks: null, postures: { process: 'audit', file: 'audit' } });
+  const compiled = compile([policy], { rootLinks: null, postures: builtinDefaults.hostPostures });
   const compileMs = Number(process.hrtime.bigint() - start) / 1e6;
   const acts = pathsOf(count).map(actOf);
   const actNs = measure(actsPerRound, (place) => judge(compiled, acts[place % acts.length] ?? actOf('/')));

@@ -36,7 +36,8 @@ export function kubeArmorAlert(alert: ShownAlert): Readonly<Record<string, unkno
     Operation: alert.operation,
     Resource: alert.resource,
     Data: alert.data,
-    EventData: eventData(alert.data),
+    // Of a network alert the resource is pairs as well.
+    EventData: eventData(alert.operation === 'Network' ? `${alert.data} ${alert.resource}` : alert.data),
     Enforcer: alert.enforcer,
     Action: alert.action,
     Result: alert.result,

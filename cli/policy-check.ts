@@ -2,8 +2,10 @@ import { readPolicyFiles } from '../matcher/policy-files-source.ts';
 import { combineReadings, readPolicyText } from '../matcher/policy-scan.ts';
 import { PolicyTable } from '../matcher/policy-table.ts';
 import { renderIssues, type Issue } from '../policy/issue.ts';
+import { isDocumentKind, isPolicy, parsePolicy } from '../policy/parse.ts';
+import { fieldOfRule, ruleStatuses, type RuleStatus } from '../policy/rule-status.ts';
+import type { DocumentPiece } from '../policy/split-documents.ts';
 import { printable } from '../runtime/printable.ts';
-import type { PolicyDocument } from '../schemas/generated.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { jsonText } from './json-text.ts';
 
@@ -14,18 +16,33 @@ export interface PolicyCheckOptions {
   readonly write: (text: string) => void;
 }
 
+/** What `palisade up` would make of one document. */
+export interface CheckedPolicy {
+  readonly file: string;
+  /** Line of the file at which it begins, from 1. */
+  readonly line: number;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly inForce: boolean;
+  /** Rules that would be in force; 0 where it is refused. */
+  readonly rules: number;
+  /** Rules of a loaded document that are under no field that is known. */
+  readonly dropped: number;
+  /** Of the rules that have no effect here, or none that they would miss. */
+  readonly statuses: readonly RuleStatus[];
+  readonly issues: readonly Issue[];
+}
+
 /** What `palisade up` would make of policy files. */
 export interface PolicyCheck {
   readonly files: number;
-  /** Those that would be in force, in the order of the files; without those of a kind that is not judged yet. */
-  readonly policies: readonly PolicyDocument[];
-  /** Documents that are refused for an error, by kind/namespace/name; those that have no name are among the issues alone. */
-  readonly refused: readonly string[];
+  /** In the order of the files; those without kind or name are among the issues of their file alone. */
+  readonly policies: readonly CheckedPolicy[];
+  /** Issues of a file as a whole. */
   readonly issues: readonly Issue[];
   /** What could not be read at all. */
   readonly problems: readonly string[];
-  /** Fields that are accepted and not judged yet, without places in lists, each with how often it stands there. */
-  readonly notSupported: ReadonlyMap<string, number>;
   /** Lines of a file, to show the places of issues in. */
   readonly lineOf: (file: string, line: number) => string | undefined;
 }
@@ -42,60 +59,140 @@ export async function checkPolicies(paths: readonly string[]): Promise<PolicyChe
   const { texts, problems } = await readPolicyFiles(paths, () => Promise.resolve());
   // People know a file by the path they gave, not by the name it has below it.
   const readings = [...texts].map(([path, text]) => readPolicyText({ ...text, file: path }));
-  const { documents, refusedKeys, issues } = combineReadings(readings, 'check');
+  const { documents, issues } = combineReadings(readings, 'check');
   const table = new PolicyTable();
   for (const [key, document] of documents) table.update(key, document);
-  const outOfForce = [...table.statuses].filter(([, { state }]) => state !== 'loaded');
-  const told = new Set(issues.map(({ message }) => message));
-  const refusedLate = outOfForce.filter(([, status]) => status.issues.some(({ severity }) => severity === 'error'));
-  const late = refusedLate.flatMap(([, status]) =>
-    status.issues.filter(({ severity, message }) => severity === 'error' && !told.has(message)),
-  );
-  const without = new Set(outOfForce.map(([key]) => key));
-  const refused = [...refusedKeys, ...refusedLate.map(([key]) => key)].sort();
+  const pieces = readings.flatMap((reading) => reading.documents.map(({ piece }) => piece)).filter(isOurs);
+  const own = new Map<DocumentPiece, Issue[]>(pieces.map((piece) => [piece, []]));
+  const ofFiles: Issue[] = [];
+  for (const issue of issues) (own.get(pieceAt(pieces, issue) ?? noPiece) ?? ofFiles).push(issue);
   const lines = new Map([...texts].map(([path, { text }]) => [path, text.split('\n')]));
   return {
     files: texts.size,
-    policies: [...documents].filter(([key]) => !without.has(key)).map(([, document]) => document),
-    refused,
-    issues: [...issues, ...late.map((issue): Issue => ({ ...issue, severity: 'error', width: 1 }))],
+    policies: pieces.map((piece) => {
+      const key = `${piece.kind}/${piece.namespace}/${piece.name}`;
+      // Of two of one name the first is in the table.
+      const isInTable = documents.get(key)?.file === piece.file && documents.get(key)?.firstLine === piece.firstLine;
+      return checkedPolicy(piece, isInTable ? table.statuses.get(key) : undefined, own.get(piece) ?? []);
+    }),
+    issues: ofFiles,
     problems,
-    notSupported: fieldsOf(issues.filter(({ severity }) => severity === 'notSupported')),
     lineOf: (file, line) => lines.get(file)?.[line - 1],
   };
 }
 
-function fieldsOf(issues: readonly Issue[]): ReadonlyMap<string, number> {
-  const fields = new Map<string, number>();
-  for (const { field } of issues) {
-    const name = field.replace(/\[\d+\]/gu, '');
-    fields.set(name, (fields.get(name) ?? 0) + 1);
-  }
-  return new Map([...fields].sort(([one], [other]) => (one < other ? -1 : 1)));
+const noPiece: DocumentPiece = {
+  text: '',
+  file: '',
+  firstLine: 0,
+  kind: '',
+  namespace: '',
+  name: '',
+  documentIndex: 0,
+};
+
+function isOurs({ kind, name }: DocumentPiece): boolean {
+  return isDocumentKind(kind) && name !== '';
+}
+
+/** The document that an issue is about: the last one of its file that begins before it. */
+function pieceAt(pieces: readonly DocumentPiece[], { file, line }: Issue): DocumentPiece | undefined {
+  const before = pieces.filter((piece) => piece.file === file && piece.firstLine <= line);
+  const last = before.at(-1);
+  return last !== undefined && line < last.firstLine + last.text.split('\n').length ? last : undefined;
+}
+
+type TableStatus = ReturnType<PolicyTable['statuses']['get']>;
+
+function checkedPolicy(piece: DocumentPiece, status: TableStatus, issues: readonly Issue[]): CheckedPolicy {
+  const { file, kind, namespace, name, firstLine } = piece;
+  const inForce = status?.state === 'loaded';
+  const parsed = parsePolicy(piece);
+  const policy = inForce && parsed.policy !== undefined && isPolicy(parsed.policy) ? parsed.policy : undefined;
+  const statuses = policy === undefined ? [] : ruleStatuses(policy);
+  const told = new Set(issues.map(({ message }) => message));
+  // What only the table knows: that there is no room.
+  const late = (status?.issues ?? []).flatMap(({ severity, message }): readonly Issue[] =>
+    severity === 'error' && !told.has(message)
+      ? [{ severity, file, line: firstLine, column: 1, width: 1, field: '', message }]
+      : [],
+  );
+  return {
+    file,
+    line: firstLine,
+    kind,
+    namespace,
+    name,
+    inForce,
+    rules: statuses.length,
+    dropped: inForce ? parsed.droppedRules : 0,
+    statuses: statuses.filter(({ state, reason }) => state !== 'loaded' || reason !== ''),
+    issues: [...issues, ...late],
+  };
+}
+
+interface Totals {
+  readonly files: number;
+  /** In force. */
+  readonly policies: number;
+  readonly rules: number;
+  readonly dropped: number;
+  readonly refused: number;
+  readonly errors: number;
+  readonly warnings: number;
+}
+
+function totalsOf({ files, policies, issues }: PolicyCheck): Totals {
+  const inForce = policies.filter((policy) => policy.inForce);
+  const all = [...issues, ...policies.flatMap((policy) => policy.issues)];
+  return {
+    files,
+    policies: inForce.length,
+    rules: sum(inForce.map(({ rules }) => rules)),
+    dropped: sum(inForce.map(({ dropped }) => dropped)),
+    refused: policies.length - inForce.length,
+    errors: all.filter(({ severity }) => severity === 'error').length,
+    warnings: all.filter(({ severity }) => severity === 'warning').length,
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((all, one) => all + one, 0);
 }
 
 /** Whether everything that was given would be in force, and something was. */
-function isSound({ policies, issues, problems }: PolicyCheck): boolean {
-  return policies.length > 0 && problems.length === 0 && issues.every(({ severity }) => severity !== 'error');
+function isSound(check: PolicyCheck): boolean {
+  const { policies, dropped, errors } = totalsOf(check);
+  return policies > 0 && dropped === 0 && errors === 0 && check.problems.length === 0;
 }
 
-/** For people: every issue as compilers print them, what is not judged yet, a summary. */
+/** For people: every issue as compilers print them, what has no effect here, a summary. */
 export function checkText(check: PolicyCheck): string {
   const problems = check.problems.map((problem) => `${problem}\n`).join('');
-  const fields = [...check.notSupported].map(([field, count]) => `  ${printable(field)}  ${times(count)}\n`).join('');
-  const unsupported = fields === '' ? '' : `\nNot judged yet, and without effect:\n${fields}`;
-  return `${problems}${renderIssues(check.issues, check.lineOf)}${unsupported}\n${summaryText(check)}`;
+  const issues = [...check.issues, ...check.policies.flatMap((policy) => policy.issues)];
+  return `${problems}${renderIssues(issues, check.lineOf)}${statusText(check.policies)}\n${summaryText(check)}`;
 }
 
-function summaryText({ files, policies, refused, issues, problems }: PolicyCheck): string {
-  const counts = (['error', 'warning', 'notSupported'] as const).map(
-    (severity) => issues.filter((issue) => issue.severity === severity).length,
-  );
-  const [errors = 0, warnings = 0, unsupported = 0] = counts;
-  if (files === 0 && problems.length === 0) return 'No policy files: folders are searched for .yaml and .yml.\n';
+/** Rules of which there is something to say, those of one field and reason together. */
+function statusText(policies: readonly CheckedPolicy[]): string {
+  const counts = new Map<string, number>();
+  for (const { place, reason } of policies.flatMap(({ statuses }) => statuses)) {
+    const line = `${fieldOfRule(place).replace(/\[\d+\]/gu, '')}: ${reason}`;
+    counts.set(line, (counts.get(line) ?? 0) + 1);
+  }
+  const lines = [...counts].sort(([one], [other]) => (one < other ? -1 : 1));
+  if (lines.length === 0) return '';
+  return `\nIn force as written, with less effect here than they say:\n${lines
+    .map(([line, number]) => `  ${printable(line)} (${count(number, 'rule')})\n`)
+    .join('')}`;
+}
+
+function summaryText(check: PolicyCheck): string {
+  const { files, policies, rules, dropped, refused, errors, warnings } = totalsOf(check);
+  if (files === 0 && check.problems.length === 0) return 'No policy files: folders are searched for .yaml and .yml.\n';
   return (
-    `${count(files, 'file')}: ${count(policies.length, 'policy', 'policies')} in force, ${refused.length} refused; ` +
-    `${count(errors, 'error')}, ${count(warnings, 'warning')}, ${unsupported} not supported yet.\n`
+    `${count(files, 'file')}: ${count(policies, 'policy', 'policies')} in force, ${refused} refused; ` +
+    `${count(rules, 'rule')}, ${dropped} dropped; ${count(errors, 'error')}, ${count(warnings, 'warning')}.\n`
   );
 }
 
@@ -103,22 +200,14 @@ function count(number: number, one: string, many = `${one}s`): string {
   return `${number} ${number === 1 ? one : many}`;
 }
 
-function times(number: number): string {
-  return number === 1 ? 'once' : `${number} times`;
-}
-
-/** For machines: one object. */
+/** For machines: one object a policy, and one with the totals at the end. */
 export function checkJson(check: PolicyCheck): string {
-  const object = {
-    ok: isSound(check),
-    files: check.files,
-    policies: check.policies.map(({ kind, namespace, name, file, firstLine }) => {
-      return { kind, namespace, name, file, line: firstLine };
+  const policies = check.policies.map(({ statuses, ...policy }) => ({
+    ...policy,
+    statuses: statuses.map(({ place: { block, list, index, line, column }, state, reason }) => {
+      return { block, list, index, line, column, state, reason };
     }),
-    refused: check.refused,
-    issues: check.issues,
-    problems: check.problems,
-    notSupported: Object.fromEntries(check.notSupported),
-  };
-  return `${jsonText(object)}\n`;
+  }));
+  const totals = { ...totalsOf(check), ok: isSound(check), issues: check.issues, problems: check.problems };
+  return [...policies, totals].map((object) => `${jsonText(object)}\n`).join('');
 }

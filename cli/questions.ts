@@ -62,7 +62,7 @@ function addPolicy({ program, end, write }: QuestionsOptions): void {
   policy
     .command('check <path...>')
     .description(
-      'Say everything about policy files that `palisade up` would: what is refused, meant otherwise, not judged yet.',
+      'Say everything about policy files that `palisade up` would: what is refused, meant otherwise, without effect here.',
     )
     .exitOverride()
     .option('--json', 'print one JSON object')

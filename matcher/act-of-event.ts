@@ -1,7 +1,8 @@
-import type { Act, ActResource } from '../policy/act.ts';
-import type { FileObject, ProcessContext, RawEvent, RawEventBatch } from '../schemas/generated.ts';
+import type { Act, ActResource, NamedAct, PathAct } from '../policy/act.ts';
+import type { FileObject, ProcessContext, RawEvent, RawEventBatch, SocketAddress } from '../schemas/generated.ts';
 import { cleanPath } from './clean-path.ts';
 import { errno, openFlags, renameFlags } from './linux-names.ts';
+import { fallsToPosture, protocolNamesOf } from './socket-act.ts';
 
 /** An event as rules see it, with what its alert will need of the batch. */
 export interface JudgedEvent {
@@ -10,6 +11,8 @@ export interface JudgedEvent {
   readonly process: ProcessContext;
   /** By resource of the act: the file that it stands for. */
   readonly files: readonly FileObject[];
+  /** Of a network act: the socket that was made, or its peer where one is known. */
+  readonly socket: SocketAddress | undefined;
   /** What the program that runs was given after argv[0]: of a script that is its interpreter. Empty where it is no exec. */
   readonly programArguments: readonly Uint8Array[];
 }
@@ -25,7 +28,7 @@ export function stringOf(batch: RawEventBatch, index: number): Uint8Array {
 
 /**
  * What rules can say something about: an exec that ran or was tried, an open for reading or writing, a name removed or
- * changed. `undefined` for every other event, and where the batch doesn't say what it was done to.
+ * changed, a socket made and again when it connects or accepts. `undefined` for every other event, and where the batch doesn't say what it was done to.
  */
 export function actOfEvent(batch: RawEventBatch, event: RawEvent): JudgedEvent | undefined {
   const process = batch.processes[event.process];
@@ -40,15 +43,16 @@ export function actOfEvent(batch: RawEventBatch, event: RawEvent): JudgedEvent |
       return removeAct(batch, event, process);
     case 'rename':
       return renameAct(batch, event, process);
+    case 'socket':
+    case 'connect':
+    case 'accept':
+      return socketAct(batch, event, process);
     case 'unknown':
     case 'existing':
     case 'fork':
     case 'exit':
-    case 'connect':
-    case 'socket':
     case 'bind':
     case 'listen':
-    case 'accept':
       return undefined;
   }
 }
@@ -68,7 +72,7 @@ function execAct(batch: RawEventBatch, event: RawEvent, process: ProcessContext)
     const calledName = cleanPath(called, cwd);
     if (Buffer.compare(calledName, first.path) !== 0) resources[0] = { ...first, calledName };
   }
-  const act: Act = {
+  const act: PathAct = {
     dimension: 'process',
     resources,
     source: stringOf(batch, exec.callerExecutable),
@@ -78,7 +82,7 @@ function execAct(batch: RawEventBatch, event: RawEvent, process: ProcessContext)
     arguments: interpreter === undefined ? programArguments : callArguments(programArguments, called),
     argumentsTruncated: exec.argumentsTruncated,
   };
-  return { act, event, process, files, programArguments };
+  return { act, event, process, files, programArguments, socket: undefined };
 }
 
 /**
@@ -97,7 +101,7 @@ function openAct(batch: RawEventBatch, event: RawEvent, process: ProcessContext)
   if (file === undefined || (event.flags & openFlags.path) !== 0) return undefined;
   const resources = [resourceOf(batch, file, stringOf(batch, process.cwd))];
   const act = fileAct(batch, process, { resources, write: opensForWriting(event.flags) });
-  return { act, event, process, files: [file], programArguments: [] };
+  return { act, event, process, files: [file], programArguments: [], socket: undefined };
 }
 
 function removeAct(batch: RawEventBatch, event: RawEvent, process: ProcessContext): JudgedEvent | undefined {
@@ -106,7 +110,7 @@ function removeAct(batch: RawEventBatch, event: RawEvent, process: ProcessContex
   const resource = resourceOf(batch, file, stringOf(batch, process.cwd));
   const isDirectory = removesDirectory(event) ?? resource.isDirectory;
   const act = fileAct(batch, process, { resources: [{ ...resource, isDirectory }], write: true });
-  return { act, event, process, files: [file], programArguments: [] };
+  return { act, event, process, files: [file], programArguments: [], socket: undefined };
 }
 
 /** Whether what stood under the name was a directory, as far as call and answer tell. */
@@ -129,15 +133,29 @@ function renameAct(batch: RawEventBatch, event: RawEvent, process: ProcessContex
     return isNew && file === batch.files[event.newFile] ? { ...resource, ownerUid: undefined } : resource;
   });
   const act = fileAct(batch, process, { resources, write: true });
-  return { act, event, process, files, programArguments: [] };
+  return { act, event, process, files, programArguments: [], socket: undefined };
+}
+
+function socketAct(batch: RawEventBatch, event: RawEvent, process: ProcessContext): JudgedEvent | undefined {
+  // An accept that failed has no peer, and is one of the socket that was to accept.
+  const socket = batch.addresses[event.address] ?? batch.addresses[event.localAddress];
+  if (socket === undefined) return undefined;
+  const act: NamedAct = {
+    dimension: 'network',
+    names: protocolNamesOf(socket),
+    fallsToPosture: fallsToPosture(socket),
+    source: stringOf(batch, process.executable),
+    hasTerminal: process.tty >= 0,
+  };
+  return { act, event, process, files: [], programArguments: [], socket };
 }
 
 /** An act of the process on files. */
 function fileAct(
   batch: RawEventBatch,
   process: ProcessContext,
-  { resources, write }: Pick<Act, 'resources' | 'write'>,
-): Act {
+  { resources, write }: Pick<PathAct, 'resources' | 'write'>,
+): PathAct {
   return {
     dimension: 'file',
     resources,

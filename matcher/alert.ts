@@ -1,3 +1,5 @@
+import type { Act, ActResource, PathAct } from '../policy/act.ts';
+import type { Dimension } from '../policy/model.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import type { Alert, Ancestry, CommandLine, EnrichedEventBatch } from '../schemas/generated.ts';
 import { stringOf, type JudgedEvent } from './act-of-event.ts';
@@ -5,6 +7,7 @@ import { alertId } from './alert-id.ts';
 import { AlertText, joinWithSpaces } from './alert-text.ts';
 import { nameFlagsText, openFlagsText, resultText, syscallName } from './linux-names.ts';
 import type { Outcome } from './outcome.ts';
+import { peerText, socketText } from './socket-act.ts';
 import type { JudgedTarget } from './target.ts';
 
 /** Everything that an alert is made of. */
@@ -18,8 +21,18 @@ export interface AlertFacts {
   readonly hostName: string;
 }
 
+/** KubeArmor's Operation; what a lookup of a name is, it has as Network. */
+const operations: Readonly<Record<Dimension, string>> = {
+  process: 'Process',
+  file: 'File',
+  network: 'Network',
+  dns: 'Network',
+  capabilities: 'Capabilities',
+};
+
 const noAncestry: Ancestry = { ancestors: [], complete: false };
 const slash = 0x2f;
+const noBytes = new Uint8Array(0);
 
 /** The alert of one event: docs/alerts.md says where each field comes from. */
 export function alertOf(facts: AlertFacts): Alert {
@@ -61,7 +74,7 @@ export function alertOf(facts: AlertFacts): Alert {
     message: verdict.rule?.message ?? '',
     type: onHost ? 'MatchedHostPolicy' : 'MatchedPolicy',
     source: subject.source,
-    operation: act.dimension === 'process' ? 'Process' : 'File',
+    operation: operations[act.dimension],
     resource: subject.resource,
     data: dataOf(judged),
     enforcer: 'eBPF Monitor',
@@ -123,10 +136,10 @@ interface SubjectTexts {
 function subjectOf({ batch, judged, verdict }: AlertFacts, text: AlertText): SubjectTexts {
   const { raw } = batch;
   const { act, event, process } = judged;
-  const path = act.resources[verdict.resource]?.path ?? new Uint8Array(0);
   const executable = stringOf(raw, process.executable);
   const parent = stringOf(raw, process.parentExecutable);
   if (act.dimension === 'process') {
+    const path = act.resources[verdict.resource]?.path ?? noBytes;
     // Where the exec failed the process still is its caller: the alert is about the program that it would have been.
     const failed = event.returnValue < 0;
     return {
@@ -145,21 +158,35 @@ function subjectOf({ batch, judged, verdict }: AlertFacts, text: AlertText): Sub
     processName: text.of('processName', executable),
     parentProcessName: text.of('parentProcessName', parent),
     source: text.of('source', joinWithSpaces([executable, ...(line?.arguments.slice(1) ?? [])])),
-    resource: text.of('resource', path),
+    resource: text.of('resource', resourceOf(judged, verdict)),
   };
+}
+
+function resourceOf({ act, event, socket }: JudgedEvent, verdict: Verdict): Uint8Array {
+  if (socket !== undefined) return Buffer.from(event.operation === 'socket' ? socketText(socket) : peerText(socket));
+  return pathResourceOf(act, verdict.resource)?.path ?? noBytes;
+}
+
+function pathResourceOf(act: Act, place: number): ActResource | undefined {
+  return isPathAct(act) ? act.resources[place] : undefined;
+}
+
+function isPathAct(act: Act): act is PathAct {
+  return act.dimension === 'process' || act.dimension === 'file';
 }
 
 /** One of the names of a rename; empty where it is not known, or the event is none. */
 function renamedPath({ batch, judged }: AlertFacts, file: number): Uint8Array {
   const place =
     judged.event.operation === 'rename' ? judged.files.findIndex((one) => one === batch.raw.files[file]) : -1;
-  return judged.act.resources[place]?.path ?? new Uint8Array(0);
+  return pathResourceOf(judged.act, place)?.path ?? noBytes;
 }
 
 /** KubeArmor's Data: `syscall=SYS_OPENAT fd=-100 flags=O_RDONLY|O_CLOEXEC`. */
 function dataOf({ act, event }: JudgedEvent): string {
   const name = syscallName(event.operation, event.syscall);
-  if (act.dimension === 'process') return `syscall=${name}`;
+  if (act.dimension === 'process' || event.operation === 'socket') return `syscall=${name}`;
+  if (act.dimension === 'network') return `syscall=${name} fd=${event.fileDescriptor}`;
   if (event.operation !== 'open') {
     const flags = nameFlagsText(name, event.flags);
     return `syscall=${name}${flags === undefined ? '' : ` flags=${flags}`}`;
@@ -171,7 +198,7 @@ function dataOf({ act, event }: JudgedEvent): string {
 /** The path that the rule covers, where it is another than the resource's. */
 function matchedPathOf(verdict: Verdict, { act }: JudgedEvent, text: AlertText): string {
   const { rule } = verdict;
-  const path = act.resources[verdict.resource]?.path;
+  const path = pathResourceOf(act, verdict.resource)?.path;
   if (rule === undefined || path === undefined || Buffer.compare(rule.matchedPath, path) === 0) return '';
   return text.of('matchedPath', rule.matchedPath);
 }

@@ -52,7 +52,7 @@ export class Endpoints {
     if (chosen.length === 0) return undefined;
     const postures = posturesOf(defaults, target);
     const versions = chosen.map(({ version }) => version);
-    const key = JSON.stringify([versions, postures.process, postures.file, links]);
+    const key = JSON.stringify([versions, Object.entries(postures).sort(byName), links]);
     const known = this.#compiled.get(key);
     if (known !== undefined) return known;
     const policies = chosen.map(({ policy }) => policy);

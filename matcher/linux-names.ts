@@ -13,6 +13,9 @@ const syscallNames: Readonly<Record<string, Readonly<Record<number, string>>>> =
     38: 'RENAMEAT',
     276: 'RENAMEAT2',
   },
+  socket: { 41: 'SOCKET', 198: 'SOCKET' },
+  connect: { 42: 'CONNECT', 203: 'CONNECT' },
+  accept: { 43: 'ACCEPT', 288: 'ACCEPT4', 364: 'ACCEPT4', 202: 'ACCEPT', 242: 'ACCEPT4' },
 };
 
 /** Only arm64 has openat under this number (include/uapi/asm-generic/unistd.h). */

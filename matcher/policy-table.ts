@@ -1,7 +1,8 @@
 import type { Issue } from '../policy/issue.ts';
-import { maxRulesPerDimension } from '../policy/compile.ts';
+import { maxPatternsPerDimension, maxRulesPerDimension, pieceCountOf } from '../policy/compile.ts';
 import { builtinDefaults, defaultsKind, type Dimension, type PalisadeDefaults, type Policy } from '../policy/model.ts';
-import { parsePolicy } from '../policy/parse.ts';
+import { isPolicy, parsePolicy } from '../policy/parse.ts';
+import { ruleStatuses } from '../policy/rule-status.ts';
 import type { PolicyDocument, PolicyIssue, PolicyStatus } from '../schemas/generated.ts';
 
 /** One version of one policy, as it is in force. */
@@ -60,19 +61,16 @@ export class PolicyTable {
     const { policy, issues } = parsePolicy(document);
     if (policy?.kind === defaultsKind) this.#defaults.set(key, policy);
     else if (policy !== undefined) this.#parsed.set(key, { key, version: this.#version, policy });
-    this.#statuses.set(key, statusOf(document, policy === undefined ? 'refused' : 'loaded', issues));
+    this.#statuses.set(key, statusOf(document, policy, issues));
   }
 
   #settle(): InForce {
     if (this.#inForce !== undefined) return this.#inForce;
-    const counts: Record<Dimension, number> = { process: 0, file: 0 };
+    const room = new Room();
     const policies: LoadedPolicy[] = [];
     const statuses = new Map(this.#statuses);
     for (const loaded of [...this.#parsed.values()].sort(byKey)) {
-      const own = rulesByDimension(loaded.policy);
-      const room = dimensions.every((dimension) => counts[dimension] + own[dimension] <= maxRulesPerDimension);
-      if (room) {
-        for (const dimension of dimensions) counts[dimension] += own[dimension];
+      if (room.take(loaded.policy)) {
         policies.push(loaded);
       } else {
         const status = statuses.get(loaded.key);
@@ -91,16 +89,31 @@ interface InForce {
   readonly defaults: PalisadeDefaults;
 }
 
-const dimensions = ['process', 'file'] as const;
+/** How many rules more there may be. */
+class Room {
+  readonly #rules = new Map<Dimension, number>();
+  readonly #patterns = new Map<Dimension, number>();
 
-function rulesByDimension(policy: Policy): Record<Dimension, number> {
-  const counts: Record<Dimension, number> = { process: 0, file: 0 };
-  for (const rule of policy.rules) counts[rule.dimension] += 1;
-  return counts;
+  /** Whether the rules of `policy` have room beside those before; only then they take it. */
+  take(policy: Policy): boolean {
+    const [rules, patterns] = [new Map(this.#rules), new Map(this.#patterns)];
+    for (const rule of policy.rules) {
+      const pieces = pieceCountOf(rule);
+      const counts = rule.subject.kind === 'pattern' ? [rules, patterns] : [rules];
+      for (const of of counts) of.set(rule.dimension, (of.get(rule.dimension) ?? 0) + pieces);
+    }
+    if ([...rules.values()].some((count) => count > maxRulesPerDimension)) return false;
+    if ([...patterns.values()].some((count) => count > maxPatternsPerDimension)) return false;
+    for (const [dimension, count] of rules) this.#rules.set(dimension, count);
+    for (const [dimension, count] of patterns) this.#patterns.set(dimension, count);
+    return true;
+  }
 }
 
 function withoutRoom(status: PolicyStatus, policy: Policy): PolicyStatus {
-  const message = `All policies together may have ${maxRulesPerDimension} process and ${maxRulesPerDimension} file rules; with this one there would be more.`;
+  const message =
+    `All policies together may have ${maxRulesPerDimension} rules of a kind, and ${maxPatternsPerDimension} patterns; ` +
+    'with this one there would be more.';
   const issue: PolicyIssue = { severity: 'error', field: '', file: policy.file, line: 1, column: 1, message };
   return { ...status, state: 'refused', issues: [issue, ...status.issues] };
 }
@@ -109,21 +122,26 @@ function byKey(first: LoadedPolicy, second: LoadedPolicy): number {
   return first.key < second.key ? -1 : 1;
 }
 
-function statusOf(document: PolicyDocument, state: PolicyStatus['state'], issues: readonly Issue[]): PolicyStatus {
-  const { kind, namespace, name, contentHash } = document;
+function statusOf(
+  { kind, namespace, name, contentHash }: PolicyDocument,
+  policy: Policy | PalisadeDefaults | undefined,
+  issues: readonly Issue[],
+): PolicyStatus {
+  const rules = policy === undefined || !isPolicy(policy) ? [] : ruleStatuses(policy);
   return {
     kind,
     namespace,
     name,
     contentHash,
-    state,
-    issues: issues.map(({ severity, field, file, line, column, message }) => ({
-      severity,
-      field,
-      file,
-      line,
-      column,
-      message,
-    })),
+    state: policy === undefined ? 'refused' : 'loaded',
+    issues: issues.map(({ severity, field, file, line, column, message }) => {
+      return { severity, field, file, line, column, message };
+    }),
+    ruleCount: rules.length,
+    rules: rules
+      .filter(({ state, reason }) => state !== 'loaded' || reason !== '')
+      .map(({ place: { block, list, index, line, column }, state, reason }) => {
+        return { block, list, index, line, column, state, reason };
+      }),
   };
 }

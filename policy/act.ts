@@ -18,22 +18,41 @@ export interface ActResource {
 }
 
 /** What a process did, as far as rules ask. */
-export interface Act {
-  readonly dimension: Dimension;
-  /** One or more; an exec of a script has the script and each interpreter. */
-  readonly resources: readonly ActResource[];
+export type Act = PathAct | NamedAct;
+
+/** Who did it. */
+interface Actor {
   /**
-   * What `fromSource` is compared with: for a process act the executable that the caller ran when it called exec, for a
-   * file act the acting process's own.
+   * What `fromSource` is compared with: for a process act the executable that the caller ran when it called exec, else the
+   * acting process's own.
    */
   readonly source: Uint8Array;
+  /** Whether the process has a controlling terminal. */
+  readonly hasTerminal: boolean;
+}
+
+/** An exec, or what was done to files. */
+export interface PathAct extends Actor {
+  readonly dimension: 'process' | 'file';
+  /** One or more; an exec of a script has the script and each interpreter. */
+  readonly resources: readonly ActResource[];
   /** Opening for write, append or truncation, creating, and every change of name, metadata or content. */
   readonly write: boolean;
   /** The caller's fsuid in the initial user namespace, for an exec as it was before the exec changed credentials. */
   readonly fsuid: number;
-  /** Whether the process has a controlling terminal. */
-  readonly hasTerminal: boolean;
   /** After argv[0]; empty where the act is no exec. */
   readonly arguments: readonly Uint8Array[];
   readonly argumentsTruncated: boolean;
+}
+
+/** Use of a socket, of a name that is looked up, of a capability. */
+export interface NamedAct extends Actor {
+  readonly dimension: Exclude<Dimension, PathAct['dimension']>;
+  /**
+   * What the act is, in the words of rules: all protocol words that the socket is, the domain in canonical form (named.ts),
+   * also as it is without one of the resolver's search suffixes, the capability.
+   */
+  readonly names: readonly string[];
+  /** Whether an allow-list that does not name it makes it fall to the posture. Sockets of AF_UNIX and AF_NETLINK never do. */
+  readonly fallsToPosture: boolean;
 }

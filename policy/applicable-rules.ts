@@ -1,16 +1,20 @@
-import type { Act, ActResource } from './act.ts';
+import type { ActResource, NamedAct, PathAct } from './act.ts';
 import { actionNumbers } from './compiled-policy.ts';
 import type { CompiledRules, TailEntry } from './compiled-policy.ts';
 import { cellOf } from './conditions.ts';
+import { walkGlobs } from './glob-automaton.ts';
+import { PlaceSets } from './glob-program.ts';
+import type { GlobProgram } from './glob-program.ts';
+import { domainAndParents } from './named.ts';
 import { addHit, findExact, walkPath } from './path-trie.ts';
 import type { Hits } from './path-trie.ts';
 import { byteStringOf } from './root-links.ts';
 import type { ByteString } from './root-links.ts';
 
-/** A rule that applies to a resource of an act. */
+/** A piece of a rule that applies to a resource of an act. */
 export interface ApplicableRule {
   readonly rule: number;
-  /** Index into the act's resources. */
+  /** Index into the act's resources; 0 where it has none. */
   readonly resource: number;
   readonly byCalledName: boolean;
 }
@@ -25,20 +29,42 @@ export function sourceNumberOf(rules: CompiledRules, source: Uint8Array): number
   return hits.count === 0 ? -1 : (hits.values[0] ?? -1);
 }
 
+/** Adds to `found` the rules that apply to an act by name, each once, under a new stamp. */
+export function findNamed(rules: CompiledRules, act: NamedAct, sourceNumber: number, found: ApplicableRule[]): void {
+  const { hits, appliedAt, stamp } = newStamp(rules);
+  for (const name of act.names) {
+    for (const one of act.dimension === 'dns' ? domainAndParents(name) : [name]) {
+      findExact(rules.names, Buffer.from(one), 0, hits);
+    }
+  }
+  const cell = 1 << cellOf({ write: false, owner: false, terminal: act.hasTerminal });
+  for (let at = 0; at < hits.count; at++) {
+    const rule = hits.values[at] ?? 0;
+    if (appliedAt[rule] === stamp || ((rules.rules.conditions[rule] ?? 0) & cell) === 0) continue;
+    if (!isFrom(rules, rule, sourceNumber)) continue;
+    appliedAt[rule] = stamp;
+    found.push({ rule, resource: 0, byCalledName: false });
+  }
+}
+
+function newStamp({ scratch }: CompiledRules): CompiledRules['scratch'] {
+  scratch.stamp += 1;
+  scratch.hits.count = 0;
+  return scratch;
+}
+
 /** Adds to `found` the rules that apply to one resource, each once, under a new stamp. */
 export function findApplicable(
   rules: CompiledRules,
-  act: Act,
+  act: PathAct,
   place: number,
   sourceNumber: number,
   found: ApplicableRule[],
 ): void {
   const resource = act.resources[place];
   if (resource === undefined) return;
-  const { hits } = rules.scratch;
-  rules.scratch.stamp += 1;
-  hits.count = 0;
-  if (resource.truncated) findTails(rules.tailEntries, byteStringOf(resource.path), hits);
+  const { hits } = newStamp(rules);
+  if (resource.truncated) findTails(rules, byteStringOf(resource.path), hits);
   else findPath(rules, resource.path, hits);
   takeHits(rules, act, resource, { rule: 0, resource: place, byCalledName: false }, sourceNumber, found);
   if (resource.calledName !== undefined) {
@@ -51,7 +77,7 @@ export function findApplicable(
 /** Keeps of the hits those whose conditions hold. */
 function takeHits(
   rules: CompiledRules,
-  act: Act,
+  act: PathAct,
   resource: ActResource,
   like: ApplicableRule,
   sourceNumber: number,
@@ -77,6 +103,7 @@ function takeHits(
 
 function findPath(rules: CompiledRules, path: Uint8Array, hits: Hits): void {
   walkPath(rules.paths, path, hits);
+  for (const glob of rules.globs) walkGlobs(glob, path, hits);
   findExact(rules.names, path, path.lastIndexOf(slash) + 1, hits);
 }
 
@@ -85,8 +112,22 @@ function findPath(rules: CompiledRules, path: Uint8Array, hits: Hits): void {
  * directory covers one. There is no table for ends of paths, so this looks at every rule: such a path has thousands of bytes,
  * and making it was as much work.
  */
-function findTails(entries: readonly TailEntry[], path: ByteString, hits: Hits): void {
+function findTails(rules: CompiledRules, path: ByteString, hits: Hits): void {
   const suffix = path.startsWith('/') ? path : `/${path}`;
+  findTailGlobs(rules.tailGlobs, suffix, hits);
+  findTailEntries(rules.tailEntries, suffix, hits);
+}
+
+/** From every place that some beginning leads to. */
+function findTailGlobs(program: GlobProgram, suffix: ByteString, hits: Hits): void {
+  if (program.starts.length === 0) return;
+  const walk = new PlaceSets(program);
+  const reached = walk.stepAll(walk.everywhere(), suffix);
+  for (const rule of walk.pathValues(reached)) addHit(hits, rule, 0);
+  for (const rule of walk.directoryValues(walk.step(reached, slash))) addHit(hits, rule, 1);
+}
+
+function findTailEntries(entries: readonly TailEntry[], suffix: ByteString, hits: Hits): void {
   const lastSlash = suffix.lastIndexOf('/');
   const parent = suffix.slice(0, lastSlash + 1);
   const name = suffix.slice(lastSlash + 1);
@@ -118,7 +159,7 @@ function isFrom(rules: CompiledRules, rule: number, sourceNumber: number): boole
 }
 
 /** allowedArgs: an Allow wants all arguments in its set; Block and Audit exempt these. Unknown ones are in no set. */
-function argumentsHold(rules: CompiledRules, rule: number, act: Act): boolean {
+function argumentsHold(rules: CompiledRules, rule: number, act: PathAct): boolean {
   const allowed = rules.rules.arguments[rule];
   if (allowed === undefined) return true;
   const within = !act.argumentsTruncated && act.arguments.every((argument) => allowed.has(byteStringOf(argument)));

@@ -1,13 +1,21 @@
-import type { RootLink } from '../schemas/generated.ts';
+import type { RootLink, RuleReference } from '../schemas/generated.ts';
+import { piecesOf } from './canonical-subject.ts';
 import { actionNumbers } from './compiled-policy.ts';
 import type { CompiledPolicy, CompiledRules, NamedRule, RuleTable, TailEntry } from './compiled-policy.ts';
 import { conditionMaskOf } from './conditions.ts';
+import { findExceptions } from './exceptions.ts';
+import { globLimits } from './glob-automaton.ts';
+import type { GlobAutomaton, GlobLimits } from './glob-automaton.ts';
+import { programOf } from './glob-program.ts';
+import type { ValuedGlob } from './glob-program.ts';
+import { buildGlobSet } from './glob-set.ts';
 import { PolicyError } from './issue.ts';
-import type { Dimension, Policy, Postures, Subject } from './model.ts';
+import type { Dimension, Policy, Postures, Rule } from './model.ts';
+import { entriesOf } from './path-entries.ts';
 import { buildPathTrie, createHits } from './path-trie.ts';
 import type { TrieEntry } from './path-trie.ts';
-import { bySpecificity, isException, keysOfContaining, scopeKey, subjectKey } from './precedence.ts';
-import type { CanonicalSubject, RankedRule, Scope } from './precedence.ts';
+import { bySpecificity } from './precedence.ts';
+import type { RankedRule, Scope } from './precedence.ts';
 import { byteStringOfText, canonicalPath, resolveRootLinks } from './root-links.ts';
 import type { ByteString, ResolvedLink } from './root-links.ts';
 
@@ -19,32 +27,51 @@ export interface CompileContext {
   readonly postures: Postures;
 }
 
-/** Rules of one dimension that one target may have; 10,000 rules are 250,000 states of the trie and 3 MB. */
+/**
+ * Rules of one dimension that one target may have, each alternative of a pattern and each element of a comma list counted;
+ * 10,000 rules are 250,000 states of the trie and 3 MB.
+ */
 export const maxRulesPerDimension = 200_000;
 
 /**
- * Compiles the policies that apply to one target (`selects`), each of them once, in any order. Time and memory are linear in
- * their rules, but for sorting. Throws POLICY_TOO_LARGE beyond `maxRulesPerDimension`.
+ * Patterns of one dimension that one target may have, each alternative counted: they are compiled together, where paths are
+ * only sorted. The published templates have 260 in all.
  */
-export function compile(policies: readonly Policy[], context: CompileContext): CompiledPolicy {
+export const maxPatternsPerDimension = 10_000;
+
+/**
+ * Compiles the policies that apply to one target (`selects`), each of them once, in any order. Time and memory are linear in
+ * their rules, but for sorting, and for patterns, which `limits` bounds. Throws POLICY_TOO_LARGE beyond a limit.
+ */
+export function compile(
+  policies: readonly Policy[],
+  context: CompileContext,
+  limits: GlobLimits = globLimits,
+): CompiledPolicy {
   const links = resolveRootLinks(context.rootLinks);
+  const of = (dimension: Dimension): CompiledRules =>
+    compileRules(rankedRules(policies, dimension, links), { links, posture: context.postures[dimension], limits });
   return {
-    process: compileRules(policies, 'process', links, context.postures),
-    file: compileRules(policies, 'file', links, context.postures),
+    process: of('process'),
+    file: of('file'),
+    network: of('network'),
+    dns: of('dns'),
+    capabilities: of('capabilities'),
     links,
   };
 }
 
-function compileRules(
-  policies: readonly Policy[],
-  dimension: Dimension,
-  links: readonly ResolvedLink[],
-  postures: Postures,
-): CompiledRules {
+/** How many places a rule takes in the tables of its dimension. */
+export function pieceCountOf(rule: Rule): number {
+  return piecesOf(rule.subject, []).length;
+}
+
+function rankedRules(policies: readonly Policy[], dimension: Dimension, links: readonly ResolvedLink[]): RankedRule[] {
   const ranked: RankedRule[] = [];
   for (const policy of policies) {
     for (const rule of policy.rules) {
-      if (rule.dimension === dimension) ranked.push({ policy, rule, subject: canonicalSubject(rule.subject, links) });
+      if (rule.dimension !== dimension) continue;
+      for (const subject of piecesOf(rule.subject, links)) ranked.push({ policy, rule, subject });
     }
   }
   if (ranked.length > maxRulesPerDimension) {
@@ -54,85 +81,97 @@ function compileRules(
       [],
     );
   }
-  ranked.sort(bySpecificity);
+  return ranked.sort(bySpecificity);
+}
 
+interface RulesContext {
+  readonly links: readonly ResolvedLink[];
+  readonly posture: Postures[Dimension];
+  readonly limits: GlobLimits;
+}
+
+function compileRules(ranked: readonly RankedRule[], { links, posture, limits }: RulesContext): CompiledRules {
   const paths: TrieEntry[] = [];
   const names: TrieEntry[] = [];
+  const globs: ValuedGlob[] = [];
   const tailEntries: TailEntry[] = [];
+  const tailGlobs: ValuedGlob[] = [];
   for (const [value, { rule, subject }] of ranked.entries()) {
-    const entries = subject.kind === 'name' ? [] : entriesOf(subject, links, value);
-    paths.push(...entries);
-    if (subject.kind === 'name') names.push({ bytes: subject.name, kind: 'exact', value });
-    if (rule.action === 'Allow') continue;
-    if (subject.kind === 'name') tailEntries.push({ kind: 'name', bytes: subject.name, rule: value });
-    else for (const { kind, bytes } of entries) tailEntries.push({ kind, bytes, rule: value });
+    const isAllow = rule.action === 'Allow';
+    switch (subject.kind) {
+      case 'path':
+      case 'directory': {
+        const entries = entriesOf(subject, links, value);
+        paths.push(...entries);
+        if (!isAllow) tailEntries.push(...entries.map(({ kind, bytes }) => ({ kind, bytes, rule: value })));
+        break;
+      }
+      case 'pattern': {
+        const forms = subject.forms.map((glob) => ({ glob, value }));
+        globs.push(...forms);
+        if (!isAllow) tailGlobs.push(...forms);
+        break;
+      }
+      case 'name':
+        names.push({ bytes: subject.name, kind: 'exact', value });
+        if (!isAllow) tailEntries.push({ kind: 'name', bytes: subject.name, rule: value });
+        break;
+      case 'protocol':
+      case 'domain':
+      case 'capability':
+        names.push({ bytes: byteStringOfText(subject.name), kind: 'exact', value });
+        break;
+    }
   }
+  const automata = compileGlobs(globs, ranked, limits);
   const sources = numberSources(ranked, links);
-  const rules = createRuleTable(ranked, sources.numbersOf);
+  const scopes = ranked.map(scopeOf);
+  const { undecided, ...exceptions } = findExceptions({ ranked, scopes, automata, links });
+  const named = nameRules(ranked);
   return {
     paths: buildPathTrie(paths),
+    globs: automata,
     names: buildPathTrie(names),
     sources: buildPathTrie(sources.entries),
-    rules,
+    rules: { ...createRuleTable(ranked, scopes, sources.numbersOf), named, ...exceptions },
     isAllowList: ranked.some(({ rule }) => rule.action === 'Allow'),
-    posture: postures[dimension],
+    posture,
     tailEntries,
+    tailGlobs: programOf(tailGlobs),
+    undecided: undecided.flatMap(({ allow, block }) => {
+      const [one, other] = [named[allow]?.reference, named[block]?.reference];
+      return one === undefined || other === undefined ? [] : [{ allow: one, block: other }];
+    }),
     scratch: {
       hits: createHits(),
       appliedAt: new Float64Array(ranked.length),
-      liftedAt: new Float64Array(rules.blockClasses),
+      liftedAt: new Float64Array(exceptions.blockClasses),
       stamp: 0,
     },
   };
 }
 
-function canonicalSubject(subject: Subject, links: readonly ResolvedLink[]): CanonicalSubject {
-  switch (subject.kind) {
-    case 'path':
-      return { kind: 'path', path: canonicalPath(byteStringOfText(subject.path), links) };
-    case 'name':
-      return { kind: 'name', name: byteStringOfText(subject.name) };
-    case 'directory':
-      return {
-        kind: 'directory',
-        directory: canonicalPath(byteStringOfText(subject.directory), links),
-        recursive: subject.recursive,
-      };
-  }
-}
-
-/**
- * All entries by which a walk finds a subject, whichever side of a root link the walked path is on. A path is found where it
- * or its canonical form is covered; so the other forms are: below a link's target the same below the link; and where the
- * target itself is inside the directory, the link and, for a recursive one, all below it.
- */
-function entriesOf(
-  subject: Exclude<CanonicalSubject, { kind: 'name' }>,
-  links: readonly ResolvedLink[],
-  value: number,
-): readonly TrieEntry[] {
-  if (subject.kind === 'path') {
-    const { path } = subject;
-    const entries: TrieEntry[] = [{ bytes: path, kind: 'exact', value }];
-    for (const { from, to } of links) {
-      if (path === to || path.startsWith(`${to}/`)) {
-        entries.push({ bytes: from + path.slice(to.length), kind: 'exact', value });
-      }
-    }
-    return entries;
-  }
-  const { directory, recursive } = subject;
-  const kind = recursive ? 'recursive' : 'directory';
-  const entries: TrieEntry[] = [{ bytes: directory, kind, value }];
-  for (const { from, to } of links) {
-    if (directory.startsWith(`${to}/`)) {
-      entries.push({ bytes: from + directory.slice(to.length), kind, value });
-    } else if (to.startsWith(directory) && (recursive || !to.includes('/', directory.length))) {
-      entries.push({ bytes: from, kind: 'exact', value });
-      if (recursive) entries.push({ bytes: `${from}/`, kind, value });
-    }
-  }
-  return entries;
+/** In the order of their ranks, so that how they are cut does not hang on the order in which they came. */
+function compileGlobs(
+  globs: readonly ValuedGlob[],
+  ranked: readonly RankedRule[],
+  limits: GlobLimits,
+): readonly GlobAutomaton[] {
+  const { automata, refused } = buildGlobSet(globs, limits);
+  if (refused.length === 0) return automata;
+  const alone = buildGlobSet(refused, globLimits);
+  if (alone.refused.length === 0) return [...automata, ...alone.automata];
+  // Each was found small enough when it was read: only a root with strange links makes it larger.
+  const patterns = alone.refused.map(({ value }) => {
+    const { policy, rule } = ranked[value] ?? {};
+    const pattern = rule?.subject.kind === 'pattern' ? rule.subject.pattern : '';
+    return `${pattern} of ${policy?.name ?? ''}`;
+  });
+  throw new PolicyError(
+    'POLICY_TOO_LARGE',
+    `These patterns would each need more than ${globLimits.states} states: ${[...new Set(patterns)].join(', ')}.`,
+    [],
+  );
 }
 
 interface NumberedSources {
@@ -161,18 +200,25 @@ function numberSources(ranked: readonly RankedRule[], links: readonly ResolvedLi
   return { entries, numbersOf };
 }
 
-function createRuleTable(ranked: readonly RankedRule[], sourcesOf: readonly (readonly number[])[]): RuleTable {
-  const scopes = ranked.map(({ policy, rule, subject }): Scope => ({
+function scopeOf({ policy, rule, subject }: RankedRule): Scope {
+  return {
     subject,
     namesSources: rule.sources.length > 0,
     conditions: conditionMaskOf(rule),
     namesArguments: rule.allowedArguments !== undefined,
     cluster: policy.kind === 'KubeArmorClusterPolicy',
-  }));
+  };
+}
+
+function createRuleTable(
+  ranked: readonly RankedRule[],
+  scopes: readonly Scope[],
+  sourcesOf: readonly (readonly number[])[],
+): Pick<RuleTable, 'ruleCount' | 'actions' | 'conditions' | 'sourceStarts' | 'sourceNumbers' | 'arguments'> {
   const sourceStarts = [0];
   for (const numbers of sourcesOf) sourceStarts.push((sourceStarts.at(-1) ?? 0) + numbers.length);
   return {
-    named: ranked.map(nameRule),
+    ruleCount: new Set(ranked.map(({ rule }) => rule)).size,
     actions: Uint8Array.from(ranked, ({ rule }) => actionNumbers[rule.action]),
     conditions: Uint8Array.from(scopes, ({ conditions }) => conditions),
     sourceStarts: Uint32Array.from(sourceStarts),
@@ -180,75 +226,30 @@ function createRuleTable(ranked: readonly RankedRule[], sourcesOf: readonly (rea
     arguments: ranked.map(({ rule }) =>
       rule.allowedArguments === undefined ? undefined : new Set(rule.allowedArguments.map(byteStringOfText)),
     ),
-    ...createLifts(ranked, scopes),
   };
 }
 
-/**
- * Which Allows excuse which Blocks, by classes of rules that no comparison tells apart: a Block's class is excused by no more
- * classes than there are Allows in it, and an Allow's class excuses no more than the few on the way up from its path. So the
- * pairs are linear in the rules, where pairs of rules would not be.
- */
-function createLifts(
-  ranked: readonly RankedRule[],
-  scopes: readonly Scope[],
-): Pick<RuleTable, 'classes' | 'liftStarts' | 'lifts' | 'blockClasses'> {
-  const classes = new Uint32Array(ranked.length);
-  const allows = new Map<string, { readonly number: number; readonly scope: Scope }>();
-  const blocks = new Map<string, { readonly number: number; readonly scope: Scope }>();
-  const blocksBySubject = new Map<string, { readonly number: number; readonly scope: Scope }[]>();
-  for (const [place, scope] of scopes.entries()) {
-    const action = ranked[place]?.rule.action;
-    if (action === 'Audit') continue;
-    const known = action === 'Allow' ? allows : blocks;
-    const key = scopeKey(scope);
-    let entry = known.get(key);
-    if (entry === undefined) {
-      entry = { number: known.size, scope };
-      known.set(key, entry);
-      if (action === 'Block') {
-        const subject = subjectKey(scope.subject);
-        const same = blocksBySubject.get(subject);
-        if (same === undefined) blocksBySubject.set(subject, [entry]);
-        else same.push(entry);
-      }
-    }
-    classes[place] = entry.number;
-  }
-  const liftStarts = [0];
-  const lifts: number[] = [];
-  for (const { scope } of allows.values()) {
-    if (blocks.size > 0) {
-      for (const key of keysOfContaining(scope.subject)) {
-        for (const block of blocksBySubject.get(key) ?? []) {
-          if (isException(scope, block.scope)) lifts.push(block.number);
-        }
-      }
-    }
-    liftStarts.push(lifts.length);
-  }
-  return {
-    classes,
-    liftStarts: Uint32Array.from(liftStarts),
-    lifts: Uint32Array.from(lifts),
-    blockClasses: blocks.size,
-  };
+function nameRules(ranked: readonly RankedRule[]): readonly NamedRule[] {
+  const references = new Map<Rule, RuleReference>();
+  return ranked.map(({ policy, rule, subject }) => {
+    const reference = references.get(rule) ?? referenceOf(policy, rule);
+    references.set(rule, reference);
+    const isName = subject.kind === 'protocol' || subject.kind === 'domain' || subject.kind === 'capability';
+    return { rule, reference, name: isName ? subject.name : '' };
+  });
 }
 
-function nameRule({ policy, rule }: RankedRule): NamedRule {
+function referenceOf(policy: Policy, rule: Rule): RuleReference {
   return {
-    rule,
-    reference: {
-      policyKind: policy.kind,
-      policyNamespace: policy.namespace,
-      policyName: policy.name,
-      action: rule.action,
-      block: rule.dimension,
-      list: rule.list,
-      index: rule.index,
-      file: policy.file,
-      line: rule.line,
-      column: rule.column,
-    },
+    policyKind: policy.kind,
+    policyNamespace: policy.namespace,
+    policyName: policy.name,
+    action: rule.action,
+    block: rule.block,
+    list: rule.list,
+    index: rule.index,
+    file: policy.file,
+    line: rule.line,
+    column: rule.column,
   };
 }

@@ -1,20 +1,26 @@
 import type { RuleReference } from '../schemas/generated.ts';
-import type { Posture, Rule } from './model.ts';
+import type { GlobAutomaton } from './glob-automaton.ts';
+import type { GlobProgram } from './glob-program.ts';
+import { dimensions } from './model.ts';
+import type { Dimension, Posture, Rule } from './model.ts';
 import type { Hits, PathTrie } from './path-trie.ts';
 import type { ByteString, ResolvedLink } from './root-links.ts';
 
 /** All rules that apply to one target, ready to be judged by. Made by `compile`; read by `judge`. */
-export interface CompiledPolicy {
-  readonly process: CompiledRules;
-  readonly file: CompiledRules;
+export interface CompiledPolicy extends Readonly<Record<Dimension, CompiledRules>> {
   readonly links: readonly ResolvedLink[];
 }
 
-/** The rules of one target and dimension as flat arrays. A rule's number is its rank: 0 is the most specific. */
+/**
+ * The rules of one target and dimension as flat arrays. A rule is in them once for each piece of its subject (an alternative
+ * of a pattern, an element of a comma list); a number is that of a piece, and its rank: 0 is the most specific.
+ */
 export interface CompiledRules {
   /** Paths and directories in both forms of the root's links; values are rule numbers. */
   readonly paths: PathTrie;
-  /** KubeArmor's execname: last components, as exact entries. */
+  /** Patterns, in both forms as well: what one of these walks finds does not depend on how many they are. */
+  readonly globs: readonly GlobAutomaton[];
+  /** As exact entries: last components (KubeArmor's execname); in the dimensions without paths protocols, domains, capabilities. */
   readonly names: PathTrie;
   /** Executables that rules name as sources, in both forms, as exact entries; values are source numbers. */
   readonly sources: PathTrie;
@@ -24,7 +30,17 @@ export interface CompiledRules {
   readonly posture: Posture;
   /** Entries of Block and Audit rules, for paths of which only the end is known. */
   readonly tailEntries: readonly TailEntry[];
+  /** Patterns of Block and Audit rules, for the same. */
+  readonly tailGlobs: GlobProgram;
+  /** Allows of which it could not be decided within the limits whether they are exceptions: they are none. */
+  readonly undecided: readonly UndecidedException[];
   readonly scratch: Scratch;
+}
+
+/** An Allow that is no exception to a Block because nothing within the limits can say whether it lies within it. */
+export interface UndecidedException {
+  readonly allow: RuleReference;
+  readonly block: RuleReference;
 }
 
 /** One way in which a Block or Audit rule covers paths. A name has `kind` name and no `/` in `bytes`. */
@@ -37,6 +53,8 @@ export interface TailEntry {
 /** What is known of each rule, by its number. */
 export interface RuleTable {
   readonly named: readonly NamedRule[];
+  /** How many rules there are; their pieces are as many as `named`. */
+  readonly ruleCount: number;
   /** 0 Allow, 1 Audit, 2 Block. */
   readonly actions: Uint8Array;
   /** See conditions.ts. */
@@ -64,8 +82,11 @@ export const actionNumbers = { Allow: 0, Audit: 1, Block: 2 } as const;
 
 /** What a verdict says of a rule. */
 export interface NamedRule {
+  /** One object for all pieces of a rule. */
   readonly reference: RuleReference;
   readonly rule: Rule;
+  /** In a dimension without paths the element of the comma list; else empty. */
+  readonly name: string;
 }
 
 /** What judging writes to while it works; nothing of it lasts from act to act but the counter that makes old marks void. */
@@ -82,7 +103,7 @@ export interface Scratch {
 /** Figures that grow linearly in the rules; for status and tests. */
 export interface CompiledSize {
   readonly rules: number;
-  /** Nodes of all tries. */
+  /** Nodes of all tries, states of all automata. */
   readonly states: number;
   /** Pairs of a class of Allows and a class of Blocks to which it is an exception. */
   readonly lifts: number;
@@ -93,13 +114,18 @@ export interface CompiledSize {
 /** How big the tables of a compiled policy are; takes time in the number of tables, not in their size. */
 export function sizeOf(compiled: CompiledPolicy): CompiledSize {
   const size = { rules: 0, states: 0, lifts: 0, tableBytes: 0 };
-  for (const { paths, names, sources, rules } of [compiled.process, compiled.file]) {
-    size.rules += rules.named.length;
+  for (const dimension of dimensions) {
+    const { paths, names, sources, globs, rules } = compiled[dimension];
+    size.rules += rules.ruleCount;
     size.lifts += rules.lifts.length;
     const tries = [paths, names, sources];
     for (const trie of tries) size.states += trie.labels.length;
     const { actions, conditions, sourceStarts, sourceNumbers, classes, liftStarts, lifts } = rules;
     const arrays = [actions, conditions, sourceStarts, sourceNumbers, classes, liftStarts, lifts];
+    for (const glob of globs) {
+      size.states += glob.next.length / glob.classCount;
+      arrays.push(glob.classes, glob.next, glob.acceptStarts, glob.values);
+    }
     for (const trie of tries) {
       arrays.push(trie.labels, trie.firstChild, trie.accepts, trie.acceptStarts, trie.values);
     }

@@ -1,11 +1,8 @@
 import { PalisadeError } from '../runtime/errors.ts';
 import { printable } from '../runtime/printable.ts';
 
-/**
- * error: the policy is refused. warning: it is loaded, and probably means something else than its author thinks.
- * notSupported: it is loaded without this part.
- */
-export type IssueSeverity = 'error' | 'warning' | 'notSupported';
+/** error: the policy is refused. warning: it is loaded, and probably means something else than its author thinks. */
+export type IssueSeverity = 'error' | 'warning';
 
 /** Something about a policy that its author should know, and where. */
 export interface Issue {
@@ -39,12 +36,6 @@ export class PolicyError extends PalisadeError {
   }
 }
 
-const severityWords: Readonly<Record<IssueSeverity, string>> = {
-  error: 'error',
-  warning: 'warning',
-  notSupported: 'not supported yet',
-};
-
 /** Longest source line that is shown; a longer one is cut around the place. */
 const maxShownColumns = 160;
 
@@ -66,7 +57,7 @@ export function renderIssues(
 function renderIssue(issue: Issue, lineOf: (file: string, line: number) => string | undefined): string {
   const where = `${issue.file}:${issue.line}:${issue.column}`;
   const field = issue.field === '' ? '' : `${issue.field}: `;
-  const head = printable(`${where}: ${severityWords[issue.severity]}: ${field}${issue.message}`);
+  const head = printable(`${where}: ${issue.severity}: ${field}${issue.message}`);
   const source = lineOf(issue.file, issue.line);
   if (source === undefined) return `${head}\n`;
   const start = issue.column - 1;

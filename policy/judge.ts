@@ -1,12 +1,13 @@
 import type { RuleReference } from '../schemas/generated.ts';
-import type { Act } from './act.ts';
-import { findApplicable, sourceNumberOf } from './applicable-rules.ts';
+import type { Act, NamedAct, PathAct } from './act.ts';
+import { findApplicable, findNamed, sourceNumberOf } from './applicable-rules.ts';
 import type { ApplicableRule } from './applicable-rules.ts';
 import { actionNumbers } from './compiled-policy.ts';
 import type { CompiledPolicy, CompiledRules } from './compiled-policy.ts';
+import type { Rule } from './model.ts';
 import { byteStringOf, bytesOf } from './root-links.ts';
 import { pathInRuleForm } from './rule-form.ts';
-import type { Verdict } from './verdict.ts';
+import type { MatchedRule, Verdict } from './verdict.ts';
 
 /** No rule applies, and none would have to: the verdict of nearly every act, made once. */
 const noVerdict: Verdict = Object.freeze({
@@ -31,11 +32,17 @@ export function judge(compiled: CompiledPolicy, act: Act): Verdict {
   const applicable: ApplicableRule[] = [];
   let block: ApplicableRule | undefined;
   let missed = -1;
-  for (let resource = 0; resource < act.resources.length; resource++) {
-    const start = applicable.length;
-    findApplicable(rules, act, resource, sourceNumber, applicable);
-    block = moreSpecific(block, denyingBlock(rules, applicable, start));
-    if (missed === -1 && rules.isAllowList && !isDecided(rules, applicable, start)) missed = resource;
+  if (isNamed(act)) {
+    findNamed(rules, act, sourceNumber, applicable);
+    block = denyingBlock(rules, applicable, 0);
+    if (rules.isAllowList && act.fallsToPosture && !isDecided(rules, applicable, 0)) missed = 0;
+  } else {
+    for (let resource = 0; resource < act.resources.length; resource++) {
+      const start = applicable.length;
+      findApplicable(rules, act, resource, sourceNumber, applicable);
+      block = moreSpecific(block, denyingBlock(rules, applicable, start));
+      if (missed === -1 && rules.isAllowList && !isDecided(rules, applicable, start)) missed = resource;
+    }
   }
   if (applicable.length === 0 && missed === -1) return noVerdict;
 
@@ -48,6 +55,10 @@ export function judge(compiled: CompiledPolicy, act: Act): Verdict {
   // Here every Block has an Allow as its exception, so there is an Allow.
   const allow = mostSpecific(rules, applicable, actionNumbers.Allow);
   return allow === undefined ? noVerdict : ruleVerdict(compiled, act, applicable, allow, missedAllowList);
+}
+
+function isNamed(act: Act): act is NamedAct {
+  return act.dimension !== 'process' && act.dimension !== 'file';
 }
 
 /**
@@ -109,11 +120,8 @@ function ruleVerdict(
 ): Verdict {
   const rules = compiled[act.dimension];
   const named = rules.rules.named[match.rule];
-  const resource = act.resources[match.resource];
-  if (named === undefined || resource === undefined)
-    throw new Error('a match names a rule and a resource of its own act');
+  if (named === undefined) throw new Error('a match names a rule of its own tables');
   const { rule, reference } = named;
-  const path = match.byCalledName ? (resource.calledName ?? resource.path) : resource.path;
   return {
     decision: rule.action === 'Block' ? 'deny' : 'permit',
     decidedBy: 'rule',
@@ -124,16 +132,30 @@ function ruleVerdict(
       tags: rule.tags,
       message: rule.message,
       resource: match.resource,
-      // The end of a path has no other form: which link it goes through is not known.
-      matchedPath:
-        resource.truncated && !match.byCalledName
-          ? path
-          : bytesOf(pathInRuleForm(rule.subject, byteStringOf(path), compiled.links)),
-      matchedBy: match.byCalledName ? 'calledName' : 'path',
+      ...(isNamed(act)
+        ? { matchedPath: Buffer.from(named.name), matchedBy: 'name' as const }
+        : matchedPathOf(compiled, act, rule, match)),
     },
     resource: match.resource,
     missedAllowList,
-    overruled: overruledBy(rules, applicable, match.rule),
+    overruled: overruledBy(rules, applicable, reference),
+  };
+}
+
+function matchedPathOf(
+  compiled: CompiledPolicy,
+  act: PathAct,
+  { subject }: Rule,
+  match: ApplicableRule,
+): Pick<MatchedRule, 'matchedPath' | 'matchedBy'> {
+  const resource = act.resources[match.resource];
+  if (resource === undefined) throw new Error('a match names a resource of its own act');
+  const path = match.byCalledName ? (resource.calledName ?? resource.path) : resource.path;
+  // The end of a path has no other form: which link it goes through is not known.
+  const isEnd = resource.truncated && !match.byCalledName;
+  return {
+    matchedPath: isEnd ? path : bytesOf(pathInRuleForm(subject, byteStringOf(path), compiled.links)),
+    matchedBy: match.byCalledName ? 'calledName' : 'path',
   };
 }
 
@@ -150,18 +172,16 @@ function postureVerdict(rules: CompiledRules, applicable: readonly ApplicableRul
   };
 }
 
-/** All rules that applied but the one named, each once, most specific first. */
+/** All rules that applied but the one named, each once however many of its pieces did, most specific first. */
 function overruledBy(
   rules: CompiledRules,
   applicable: readonly ApplicableRule[],
-  named: number | undefined,
+  named: RuleReference | undefined,
 ): readonly RuleReference[] {
-  const numbers = new Set(applicable.map(({ rule }) => rule));
-  if (named !== undefined) numbers.delete(named);
-  const references: RuleReference[] = [];
-  for (const number of [...numbers].sort((one, other) => one - other)) {
+  const references = new Set<RuleReference>();
+  for (const number of applicable.map(({ rule }) => rule).sort((one, other) => one - other)) {
     const reference = rules.rules.named[number]?.reference;
-    if (reference !== undefined) references.push(reference);
+    if (reference !== undefined && reference !== named) references.add(reference);
   }
-  return references;
+  return [...references];
 }

@@ -5,35 +5,75 @@ export type Action = 'Allow' | 'Audit' | 'Block';
 export type Posture = 'audit' | 'block';
 
 /** What a rule is about. Each dimension of each target is judged on its own (docs/policies.md). */
-export type Dimension = 'process' | 'file';
+export type Dimension = 'process' | 'file' | 'network' | 'dns' | 'capabilities';
 
-/** KubeArmor's kinds that are judged here: of a namespace, of a host, of the whole cluster. */
-export type PolicyKind = 'KubeArmorPolicy' | 'KubeArmorHostPolicy' | 'KubeArmorClusterPolicy';
+/** Every {@link Dimension}. */
+export const dimensions: readonly Dimension[] = ['process', 'file', 'network', 'dns', 'capabilities'];
+
+/** KubeArmor's kinds: of a namespace, of a host, of the whole cluster, of connections. */
+export type PolicyKind =
+  'KubeArmorPolicy' | 'KubeArmorHostPolicy' | 'KubeArmorClusterPolicy' | 'KubeArmorNetworkPolicy';
 
 /** Every {@link PolicyKind}. */
-export const policyKinds: readonly PolicyKind[] = ['KubeArmorPolicy', 'KubeArmorHostPolicy', 'KubeArmorClusterPolicy'];
+export const policyKinds: readonly PolicyKind[] = [
+  'KubeArmorPolicy',
+  'KubeArmorHostPolicy',
+  'KubeArmorClusterPolicy',
+  'KubeArmorNetworkPolicy',
+];
 
 /** The kind of the record that carries cluster name and default postures. */
 export const defaultsKind = 'PalisadeDefaults';
 
-/** Which paths a rule covers. Paths are absolute and clean, as the policy's author wrote them. */
-export type Subject =
+/** What a rule covers. Paths are absolute and clean, as the policy's author wrote them. */
+export type Subject = PathSubject | NamedSubject;
+
+/** Which paths a process or file rule covers. */
+export type PathSubject =
   | { readonly kind: 'path'; readonly path: string }
   /** KubeArmor's `execname`: any path whose last component is this. */
   | { readonly kind: 'name'; readonly name: string }
   /** `directory` ends in `/`. Not recursive: what is directly inside; recursive: anything below. */
-  | { readonly kind: 'directory'; readonly directory: string; readonly recursive: boolean };
+  | { readonly kind: 'directory'; readonly directory: string; readonly recursive: boolean }
+  /** A glob, as it is written (glob.ts). */
+  | { readonly kind: 'pattern'; readonly pattern: string };
 
-/** One element of a list such as `process.matchPaths`, with what it inherits from its block and the spec filled in. */
-export interface Rule {
-  readonly dimension: Dimension;
-  readonly list: 'matchPaths' | 'matchDirectories';
+/** What a network, DNS or capability rule covers: the elements of its comma list, in lower case. */
+export type NamedSubject =
+  | { readonly kind: 'protocol'; readonly names: readonly string[] }
+  /** Without a final dot: the domain and all below it. */
+  | { readonly kind: 'domain'; readonly names: readonly string[] }
+  /** Without `cap_`. */
+  | { readonly kind: 'capability'; readonly names: readonly string[] };
+
+/** Where a rule stands. */
+export interface RulePlace {
+  /** The field of the spec: `process`, `presets`. */
+  readonly block: string;
+  /** The list in it; the block's own name where the block is the list, as `presets` is. */
+  readonly list: string;
   /** Place in the list, from 0. */
   readonly index: number;
-  /** Of the rule in the policy's file, from 1. */
+  /** In the policy's file, from 1. */
   readonly line: number;
   /** From 1, in UTF-16 units. */
   readonly column: number;
+}
+
+/** What a rule has of its own, of its block or of the spec. */
+export interface Inherited {
+  /** 1 to 10. */
+  readonly severity: number;
+  readonly tags: readonly string[];
+  /** Empty where neither rule, block nor spec has one. */
+  readonly message: string;
+  readonly action: Action;
+}
+
+/** One element of a list such as `process.matchPaths`, with what it inherits from its block and the spec filled in. */
+export interface Rule extends RulePlace, Inherited {
+  readonly dimension: Dimension;
+  readonly list: RuleList;
   readonly subject: Subject;
   /** `fromSource`: absolute paths of executables. Empty: any source. */
   readonly sources: readonly string[];
@@ -43,13 +83,19 @@ export interface Rule {
   readonly terminalOnly: boolean;
   /** `allowedArgs`: the arguments after argv[0] that the condition is about. `undefined`: no condition. */
   readonly allowedArguments: readonly string[] | undefined;
-  /** 1 to 10. */
-  readonly severity: number;
-  readonly tags: readonly string[];
-  /** Empty where neither rule, block nor spec has one. */
-  readonly message: string;
-  readonly action: Action;
 }
+
+/** The lists whose rules are judged. */
+export type RuleList =
+  'matchPaths' | 'matchDirectories' | 'matchPatterns' | 'matchProtocols' | 'matchDNSQueries' | 'matchCapabilities';
+
+/** A rule of a block that acts are not judged by here: it was read and checked, and says in the policy's status what it waits for. */
+export interface UnjudgedRule extends RulePlace, Inherited {
+  readonly reason: UnjudgedReason;
+}
+
+/** What an unjudged rule waits for: somebody who sees such acts, or somebody who can enforce it. */
+export type UnjudgedReason = 'notObserved' | 'notEnforceable';
 
 /** `In`: any of the values; `NotIn`: none of them. */
 export interface Expression {
@@ -83,6 +129,7 @@ export interface Policy {
   readonly file: string;
   readonly selector: Selector;
   readonly rules: readonly Rule[];
+  readonly unjudged: readonly UnjudgedRule[];
 }
 
 /** What holds where nothing more special says otherwise: the one record of its kind on the topic `policies`. */
@@ -97,16 +144,27 @@ export interface PalisadeDefaults {
   readonly untrackedNamespaces: readonly string[];
 }
 
-/** The default posture by dimension. KubeArmor's file posture governs process and file rules alike. */
+/**
+ * The default posture by dimension. KubeArmor's file posture governs process and file rules alike, its network posture DNS as
+ * well.
+ */
 export type Postures = Readonly<Record<Dimension, Posture>>;
+
+const auditPostures: Postures = {
+  process: 'audit',
+  file: 'audit',
+  network: 'audit',
+  dns: 'audit',
+  capabilities: 'audit',
+};
 
 /** What holds before any PalisadeDefaults is read: KubeArmor's own defaults (KubeArmor/config/config.go). */
 export const builtinDefaults: PalisadeDefaults = {
   kind: defaultsKind,
   name: 'built-in',
   clusterName: 'default',
-  containerPostures: { process: 'audit', file: 'audit' },
-  hostPostures: { process: 'audit', file: 'audit' },
+  containerPostures: auditPostures,
+  hostPostures: auditPostures,
   untrackedNamespaces: [],
 };
 

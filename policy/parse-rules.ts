@@ -1,4 +1,6 @@
-import type { Action, Dimension, Rule, Subject } from './model.ts';
+import type { Action, Dimension, Inherited, Rule, RuleList, RulePlace, Subject, UnjudgedReason } from './model.ts';
+import type { UnjudgedRule } from './model.ts';
+import { canonicalDomain } from './named.ts';
 import { actionWords } from './schema-parts.ts';
 import { fieldOf, flagOf, itemsOf, numberOf, textOfField, textsOf } from './shape.ts';
 import type { IssueList } from './shape.ts';
@@ -11,50 +13,110 @@ const defaultSeverity = 1;
 /** Where a spec gives no action: KubeArmor's default, in the same place. */
 const defaultAction: Action = 'Block';
 
-/** The process and file rules of a spec whose shape was checked, each with what it inherits. */
+/** Where judged rules stand. */
+const ruleLists: readonly { readonly block: string; readonly list: RuleList; readonly dimension: Dimension }[] = [
+  { block: 'process', list: 'matchPaths', dimension: 'process' },
+  { block: 'process', list: 'matchDirectories', dimension: 'process' },
+  { block: 'process', list: 'matchPatterns', dimension: 'process' },
+  { block: 'file', list: 'matchPaths', dimension: 'file' },
+  { block: 'file', list: 'matchDirectories', dimension: 'file' },
+  { block: 'file', list: 'matchPatterns', dimension: 'file' },
+  { block: 'network', list: 'matchProtocols', dimension: 'network' },
+  { block: 'network', list: 'matchDNSQueries', dimension: 'dns' },
+  { block: 'capabilities', list: 'matchCapabilities', dimension: 'capabilities' },
+];
+
+/** The rules that acts are judged by, of a spec whose shape was checked, each with what it inherits. */
 export function parseRules(spec: YamlNode | undefined, issues: IssueList): readonly Rule[] {
   const rules: Rule[] = [];
-  for (const dimension of ['process', 'file'] as const) {
-    const block = fieldOf(spec, dimension);
-    for (const list of ['matchPaths', 'matchDirectories'] as const) {
-      for (const [index, node] of itemsOf(block, list).entries()) {
-        const field = `spec.${dimension}.${list}[${index}]`;
-        const levels = [node, block, spec];
-        if (textOfField(node, 'path') !== undefined && textOfField(node, 'execname') !== undefined) {
-          issues.add('warning', node.place, field, '`execname` wins over `path`, so the path has no effect.');
-        }
-        rules.push({
-          dimension,
-          list,
-          index,
-          line: node.place.line,
-          column: node.place.column,
-          subject: parseSubject(list, node),
-          sources: itemsOf(node, 'fromSource').map((source) => cleanPath(textOfField(source, 'path') ?? '')),
-          ownerOnly: flagOf(node, 'ownerOnly') ?? false,
-          readOnly: dimension === 'file' && (flagOf(node, 'readOnly') ?? false),
-          terminalOnly: flagOf(node, 'pts') === false,
-          allowedArguments: parseAllowedArguments(dimension, node),
-          ...parseInherited(levels),
-        });
+  for (const { block: blockName, list, dimension } of ruleLists) {
+    const block = fieldOf(spec, blockName);
+    for (const [index, node] of itemsOf(block, list).entries()) {
+      if (textOfField(node, 'path') !== undefined && textOfField(node, 'execname') !== undefined) {
+        const field = `spec.${blockName}.${list}[${index}]`;
+        issues.add('warning', node.place, field, '`execname` wins over `path`, so the path has no effect.');
       }
+      rules.push({
+        dimension,
+        ...placeOf({ block: blockName, list, index }, node),
+        list,
+        subject: parseSubject(list, node),
+        sources: itemsOf(node, 'fromSource').map((source) => cleanPath(textOfField(source, 'path') ?? '')),
+        ownerOnly: flagOf(node, 'ownerOnly') ?? false,
+        readOnly: dimension === 'file' && (flagOf(node, 'readOnly') ?? false),
+        terminalOnly: flagOf(node, 'pts') === false,
+        allowedArguments: parseAllowedArguments(dimension, node),
+        ...parseInherited([node, block, spec]),
+      });
     }
-  }
-  if (rules.length === 0 && spec !== undefined && !issues.issues.some(({ severity }) => severity === 'notSupported')) {
-    issues.add('warning', { ...spec.place, width: 1 }, 'spec', 'The policy has no rules.');
   }
   return rules;
 }
 
-function parseSubject(list: Rule['list'], node: YamlNode): Subject {
-  if (list === 'matchDirectories') {
-    const directory = cleanPath(textOfField(node, 'dir') ?? '/');
-    return { kind: 'directory', directory, recursive: flagOf(node, 'recursive') ?? false };
+function parseSubject(list: RuleList, node: YamlNode): Subject {
+  switch (list) {
+    case 'matchPaths': {
+      const name = textOfField(node, 'execname');
+      return name === undefined
+        ? { kind: 'path', path: cleanPath(textOfField(node, 'path') ?? '') }
+        : { kind: 'name', name };
+    }
+    case 'matchDirectories': {
+      const directory = cleanPath(textOfField(node, 'dir') ?? '/');
+      return { kind: 'directory', directory, recursive: flagOf(node, 'recursive') ?? false };
+    }
+    case 'matchPatterns':
+      return { kind: 'pattern', pattern: textOfField(node, 'pattern') ?? '' };
+    case 'matchProtocols':
+      return { kind: 'protocol', names: elementsOf(node, 'protocol') };
+    case 'matchDNSQueries':
+      return { kind: 'domain', names: elementsOf(node, 'domain').map(canonicalDomain) };
+    case 'matchCapabilities': {
+      const names = elementsOf(node, 'capability').map((name) => name.replace(/^cap_/, ''));
+      return { kind: 'capability', names: [...new Set(names)] };
+    }
   }
-  const name = textOfField(node, 'execname');
-  return name === undefined
-    ? { kind: 'path', path: cleanPath(textOfField(node, 'path') ?? '') }
-    : { kind: 'name', name };
+}
+
+/** The elements of a comma list in lower case, each once. */
+function elementsOf(node: YamlNode, field: string): readonly string[] {
+  const elements = (textOfField(node, field) ?? '').split(',').map((element) => element.trim().toLowerCase());
+  return [...new Set(elements)];
+}
+
+/** Where unjudged rules stand; a block without lists is one itself. */
+const unjudgedLists: readonly { readonly block: string; readonly list?: string; readonly reason: UnjudgedReason }[] = [
+  { block: 'syscalls', list: 'matchSyscalls', reason: 'notObserved' },
+  { block: 'syscalls', list: 'matchPaths', reason: 'notObserved' },
+  { block: 'device', list: 'matchDevice', reason: 'notObserved' },
+  { block: 'presets', reason: 'notObserved' },
+  { block: 'ingress', reason: 'notObserved' },
+  { block: 'egress', reason: 'notObserved' },
+];
+
+/** The rules that nothing here is judged by, of a spec whose shape was checked. Raw AppArmor lines are one together. */
+export function parseUnjudged(spec: YamlNode | undefined): readonly UnjudgedRule[] {
+  const rules: UnjudgedRule[] = [];
+  for (const { block: blockName, list, reason } of unjudgedLists) {
+    const block = fieldOf(spec, blockName);
+    for (const [index, node] of itemsOf(list === undefined ? spec : block, list ?? blockName).entries()) {
+      const inherited = parseInherited(list === undefined ? [node, spec] : [node, block, spec]);
+      // Rules about system calls always act as Audit, as KubeArmor has it: nothing enforces them.
+      const action = blockName === 'syscalls' ? 'Audit' : inherited.action;
+      const place = placeOf({ block: blockName, list: list ?? blockName, index }, node);
+      rules.push({ ...place, ...inherited, action, reason });
+    }
+  }
+  const lines = fieldOf(spec, 'apparmor');
+  if (lines !== undefined) {
+    const place = placeOf({ block: 'apparmor', list: 'apparmor', index: 0 }, lines);
+    rules.push({ ...place, ...parseInherited([spec]), reason: 'notEnforceable' });
+  }
+  return rules;
+}
+
+function placeOf(rule: Pick<RulePlace, 'block' | 'list' | 'index'>, { place }: YamlNode): RulePlace {
+  return { ...rule, line: place.line, column: place.column };
 }
 
 /** An empty list is no condition: KubeArmor's CRD can't tell it from an absent one. */
@@ -64,9 +126,7 @@ function parseAllowedArguments(dimension: Dimension, node: YamlNode): readonly s
 }
 
 /** Each of the four from the first of rule, block and spec that has it; 0, an empty list and an empty text are as good as absent. */
-function parseInherited(
-  levels: readonly (YamlNode | undefined)[],
-): Pick<Rule, 'severity' | 'tags' | 'message' | 'action'> {
+function parseInherited(levels: readonly (YamlNode | undefined)[]): Inherited {
   const first = <Value>(read: (node: YamlNode | undefined) => Value | undefined): Value | undefined =>
     levels.map(read).find((value) => value !== undefined);
   return {

@@ -8,7 +8,8 @@ import type { YamlNode } from './yaml-tree.ts';
 
 /** The selector of a spec whose shape was checked. */
 export function parseSelector(kind: PolicyKind, spec: YamlNode | undefined, issues: IssueList): Selector {
-  const host = kind === 'KubeArmorHostPolicy';
+  const ofConnections = kind === 'KubeArmorNetworkPolicy';
+  const host = kind === 'KubeArmorHostPolicy' || (ofConnections && fieldOf(spec, 'nodeSelector') !== undefined);
   const field = host ? 'nodeSelector' : 'selector';
   const selector = fieldOf(spec, field);
   const matchLabels = new Map<string, string>();

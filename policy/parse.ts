@@ -1,14 +1,15 @@
 import type { PolicyDocument } from '../schemas/generated.ts';
 import type { Issue } from './issue.ts';
 import { builtinDefaults, containerNamespace, defaultsKind, policyKinds } from './model.ts';
-import type { PalisadeDefaults, Policy, PolicyKind, Posture } from './model.ts';
+import type { PalisadeDefaults, Policy, PolicyKind, Posture, Postures } from './model.ts';
 import { nearestName } from './nearest.ts';
-import { parseRules } from './parse-rules.ts';
+import { parseRules, parseUnjudged } from './parse-rules.ts';
 import { parseSelector } from './parse-selector.ts';
 import { documentKinds, documentShape } from './policy-schema.ts';
 import type { DocumentKind } from './policy-schema.ts';
 import { postureWords } from './schema-parts.ts';
 import { checkShape, fieldOf, IssueList, textOfField, textsOf } from './shape.ts';
+import type { Shape } from './shape.ts';
 import { findSlips } from './slips.ts';
 import { wordOf } from './text-rules.ts';
 import { readYaml } from './yaml-tree.ts';
@@ -19,6 +20,8 @@ export interface ParsedPolicy {
   readonly policy?: Policy | PalisadeDefaults;
   /** In the order in which they were found; `renderIssues` sorts them by place. */
   readonly issues: readonly Issue[];
+  /** Rules of `policy`'s text that are not in it, because their list has a name that nobody knows: an issue tells each list. */
+  readonly droppedRules: number;
 }
 
 /**
@@ -31,19 +34,14 @@ export function parsePolicy(document: Pick<PolicyDocument, keyof DocumentText>):
   if (root === undefined || yamlIssues.length > 0) {
     const whole = { line: document.firstLine, column: 1, width: 1 };
     if (yamlIssues.length === 0) issues.add('error', whole, '', 'The document is empty.');
-    return { issues: [...yamlIssues, ...issues.issues] };
+    return refusal([...yamlIssues, ...issues.issues]);
   }
   const kind = kindOf(root, issues);
-  if (kind === undefined) return { issues: issues.issues };
+  if (kind === undefined) return refusal(issues.issues);
   checkShape(root, documentShape(kind), '', issues);
-  if (hasErrors(issues.issues)) return { issues: issues.issues };
-  if (kind === 'KubeArmorNetworkPolicy') {
-    const place = fieldOf(root, 'kind')?.place ?? root.place;
-    issues.add('notSupported', place, 'kind', 'A KubeArmorNetworkPolicy is not judged yet: it has no effect.');
-    return { issues: issues.issues };
-  }
+  if (hasErrors(issues.issues)) return refusal(issues.issues);
   const spec = fieldOf(root, 'spec');
-  if (kind === defaultsKind) return { policy: parseDefaults(root, spec), issues: issues.issues };
+  if (kind === defaultsKind) return { policy: parseDefaults(root, spec), issues: issues.issues, droppedRules: 0 };
   const { namespace, name } = identityOf(root);
   const policy: Policy = {
     kind,
@@ -52,9 +50,30 @@ export function parsePolicy(document: Pick<PolicyDocument, keyof DocumentText>):
     file: document.file,
     selector: parseSelector(kind, spec, issues),
     rules: parseRules(spec, issues),
+    unjudged: parseUnjudged(spec),
   };
+  if (policy.rules.length + policy.unjudged.length === 0 && spec !== undefined) {
+    issues.add('warning', { ...spec.place, width: 1 }, 'spec', 'The policy has no rules.');
+  }
   findSlips(policy, issues);
-  return hasErrors(issues.issues) ? { issues: issues.issues } : { policy, issues: issues.issues };
+  if (hasErrors(issues.issues)) return refusal(issues.issues);
+  return { policy, issues: issues.issues, droppedRules: countDroppedRules(spec, documentShape(kind).fields['spec']) };
+}
+
+function refusal(issues: readonly Issue[]): ParsedPolicy {
+  return { issues, droppedRules: 0 };
+}
+
+/** Elements of lists under fields that are not known, in the spec and its blocks. */
+function countDroppedRules(node: YamlNode | undefined, shape: Shape | undefined): number {
+  if (node?.kind !== 'mapping' || shape?.type !== 'mapping') return 0;
+  let dropped = 0;
+  for (const [key, { value }] of node.entries) {
+    if (Object.hasOwn(shape.fields, key)) dropped += countDroppedRules(value, shape.fields[key]);
+    else if (value.kind === 'sequence') dropped += value.items.length;
+    else if (value.kind === 'mapping') dropped += countDroppedRules(value, { type: 'mapping', fields: {} });
+  }
+  return dropped;
 }
 
 /** By what a document is known, in the log and to people. */
@@ -110,14 +129,18 @@ function hasErrors(issues: readonly Issue[]): boolean {
 function parseDefaults(root: YamlNode, spec: YamlNode | undefined): PalisadeDefaults {
   const posture = (field: string, otherwise: Posture): Posture =>
     wordOf(postureWords, textOfField(spec, field) ?? '') ?? otherwise;
-  const container = posture('defaultFilePosture', builtinDefaults.containerPostures.file);
-  const host = posture('hostDefaultFilePosture', builtinDefaults.hostPostures.file);
+  const postures = (prefix: 'd' | 'hostD', builtin: Postures): Postures => {
+    const file = posture(`${prefix}efaultFilePosture`, builtin.file);
+    const network = posture(`${prefix}efaultNetworkPosture`, builtin.network);
+    const capabilities = posture(`${prefix}efaultCapabilitiesPosture`, builtin.capabilities);
+    return { process: file, file, network, dns: network, capabilities };
+  };
   return {
     kind: defaultsKind,
     name: identityOf(root).name,
     clusterName: textOfField(spec, 'cluster') ?? builtinDefaults.clusterName,
-    containerPostures: { process: container, file: container },
-    hostPostures: { process: host, file: host },
+    containerPostures: postures('d', builtinDefaults.containerPostures),
+    hostPostures: postures('hostD', builtinDefaults.hostPostures),
     untrackedNamespaces: textsOf(spec, 'untrackedNs'),
   };
 }

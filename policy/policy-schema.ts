@@ -1,11 +1,11 @@
-import { capabilitiesBlock, deviceBlock, networkBlock, networkRule, presets, syscallsBlock } from './schema-later.ts';
-import { inherited, listOf, misplacedBlocks, postureWords } from './schema-parts.ts';
+import { capabilitiesBlock, networkBlock } from './schema-named.ts';
+import { inherited, listOf, misplacedBlocks, misplacedLists, postureWords } from './schema-parts.ts';
 import { fileBlock, processBlock } from './schema-rules.ts';
+import { deviceBlock, networkRule, presets, syscallsBlock } from './schema-unjudged.ts';
 import type { MappingShape, Shape } from './shape.ts';
 import { freeText, objectName, word } from './text-rules.ts';
 
-// The language of KubeArmor's policies as its CRDs have it (KubeArmor/deployments/CRD, v1.7), and of PalisadeDefaults. What
-// is not judged yet is checked in shape like everything else, and named in `notSupported`.
+// The language of KubeArmor's policies as its CRDs have it (KubeArmor/deployments/CRD, v1.7), and of PalisadeDefaults.
 
 const policySpecFields = {
   process: processBlock,
@@ -23,9 +23,11 @@ const expressions = (keys: readonly string[]): Shape =>
   });
 
 const notOfANode: MappingShape['misplaced'] = {
+  ...Object.fromEntries(misplacedLists('spec')),
   selector: { severity: 'error', message: 'A host policy selects by `nodeSelector`, not by `selector`.' },
 };
 const notOfAPod: MappingShape['misplaced'] = {
+  ...Object.fromEntries(misplacedLists('spec')),
   nodeSelector: {
     severity: 'error',
     message: 'Only a KubeArmorHostPolicy selects by `nodeSelector`; this kind selects by `selector`.',
@@ -50,7 +52,6 @@ const specs = {
       presets,
       ...policySpecFields,
     },
-    notSupported: ['network', 'capabilities', 'syscalls', 'presets', 'apparmor'],
     misplaced: notOfAPod,
   },
   KubeArmorClusterPolicy: {
@@ -73,7 +74,6 @@ const specs = {
       presets,
       ...policySpecFields,
     },
-    notSupported: ['network', 'capabilities', 'syscalls', 'presets', 'apparmor'],
     misplaced: notOfAPod,
   },
   KubeArmorHostPolicy: {
@@ -86,7 +86,6 @@ const specs = {
       ...policySpecFields,
     },
     required: ['nodeSelector'],
-    notSupported: ['network', 'capabilities', 'syscalls', 'device', 'apparmor'],
     misplaced: notOfANode,
   },
   KubeArmorNetworkPolicy: {
@@ -116,12 +115,6 @@ const specs = {
       hostDefaultCapabilitiesPosture: word(postureWords),
       untrackedNs: listOf(objectName),
     },
-    notSupported: [
-      'defaultNetworkPosture',
-      'hostDefaultNetworkPosture',
-      'defaultCapabilitiesPosture',
-      'hostDefaultCapabilitiesPosture',
-    ],
   },
 } as const satisfies Record<string, MappingShape>;
 

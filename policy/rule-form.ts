@@ -1,3 +1,5 @@
+import { parseGlob } from './glob.ts';
+import { PlaceSets, programOf } from './glob-program.ts';
 import type { Subject } from './model.ts';
 import { byteStringOfText } from './root-links.ts';
 import type { ByteString, ResolvedLink } from './root-links.ts';
@@ -25,12 +27,25 @@ function coversAsWritten(subject: Subject, path: ByteString): boolean {
   switch (subject.kind) {
     case 'path':
       return path === byteStringOfText(subject.path);
-    case 'name':
-      return true;
     case 'directory': {
       const directory = byteStringOfText(subject.directory);
       if (`${path}/` === directory) return true;
       return path.startsWith(directory) && (subject.recursive || !path.includes('/', directory.length));
     }
+    case 'pattern':
+      return matchesPattern(subject.pattern, path);
+    case 'name':
+    case 'protocol':
+    case 'domain':
+    case 'capability':
+      return true;
   }
+}
+
+function matchesPattern(pattern: string, path: ByteString): boolean {
+  const parsed = parseGlob(pattern);
+  if ('problem' in parsed) return false;
+  const walk = new PlaceSets(programOf(parsed.globs.map((glob) => ({ glob, value: 0 }))));
+  const reached = path === '/' ? walk.start() : walk.stepAll(walk.start(), path);
+  return walk.pathValues(reached).length > 0 || walk.directoryValues(walk.step(reached, 0x2f)).length > 0;
 }

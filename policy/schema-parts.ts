@@ -39,15 +39,28 @@ export const fromSource = listOf({
   },
 });
 
-/** Blocks that people indent once too often: their rules would be lost. */
+const blockNames = ['process', 'file', 'network', 'capabilities', 'syscalls'];
+const listNames = [
+  ...['matchPaths', 'matchDirectories', 'matchPatterns'],
+  ...['matchProtocols', 'matchDNSQueries', 'matchCapabilities', 'matchSyscalls'],
+];
+
+/** Blocks that people indent once too often, and lists of another block: their rules would be lost. */
 export function misplacedBlocks(inside: string): NonNullable<MappingShape['misplaced']> {
-  return Object.fromEntries(
-    ['process', 'file', 'network', 'capabilities', 'syscalls'].map((block) => [
-      block,
-      {
-        severity: 'error',
-        message: `\`${block}\` stands inside \`${inside}\`, where its rules would be lost: move it up to \`spec\`.`,
-      },
-    ]),
-  );
+  return Object.fromEntries([
+    ...blockNames.map((block) => [block, lost(block, inside, 'move it up to `spec`')] as const),
+    ...misplacedLists(inside),
+  ]);
+}
+
+/** Lists of rules that stand where none are read. */
+export function misplacedLists(inside: string): readonly (readonly [string, Lost])[] {
+  return listNames.map((list) => [list, lost(list, inside, 'move it into its block')]);
+}
+
+type Lost = NonNullable<MappingShape['misplaced']>[string];
+
+function lost(field: string, inside: string, remedy: string): Lost {
+  const message = `\`${field}\` stands inside \`${inside}\`, where its rules would be lost: ${remedy}.`;
+  return { severity: 'error', message };
 }

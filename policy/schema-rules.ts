@@ -64,7 +64,6 @@ export const processBlock: MappingShape = {
     }),
     ...inherited,
   },
-  notSupported: ['matchPatterns'],
   misplaced: misplacedBlocks('process'),
 };
 
@@ -95,6 +94,5 @@ export const fileBlock: MappingShape = {
     }),
     ...inherited,
   },
-  notSupported: ['matchPatterns'],
   misplaced: misplacedBlocks('file'),
 };

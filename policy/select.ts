@@ -10,9 +10,11 @@ export const labelsThatDoNotCount: ReadonlySet<string> = new Set([
 
 /**
  * Whether a policy applies to a target. Namespace and cluster policies apply to containers only, host policies to hosts
- * only. Takes time proportional to the selector.
+ * only. A network policy has rules about connections alone, which nothing is judged by yet, so it applies to nobody. Takes time
+ * proportional to the selector.
  */
 export function selects(policy: Policy, target: Target): boolean {
+  if (policy.kind === 'KubeArmorNetworkPolicy') return false;
   const host = policy.kind === 'KubeArmorHostPolicy';
   if (host !== (target.kind === 'host')) return false;
   if (policy.kind === 'KubeArmorPolicy' && policy.namespace !== target.namespace) return false;

@@ -16,12 +16,22 @@ export interface TextProblem {
 export type Shape =
   | { readonly type: 'anything' }
   | { readonly type: 'text'; readonly maxLength: number; readonly problems?: (text: string) => readonly TextProblem[] }
+  /** A text, or a number in these bounds that YAML reads as one. */
+  | {
+      readonly type: 'textOrInteger';
+      readonly min: number;
+      readonly max: number;
+      readonly problems: (text: string) => readonly TextProblem[];
+    }
   | { readonly type: 'flag' }
   | { readonly type: 'integer'; readonly min: number; readonly max: number }
   | { readonly type: 'list'; readonly of: Shape; readonly max: number }
   /** Any keys, each with a text. */
   | { readonly type: 'labels' }
   | MappingShape;
+
+/** Longest text where a number is as good. */
+const maxValueLength = 100;
 
 /** A mapping with known fields. */
 export interface MappingShape {
@@ -30,8 +40,6 @@ export interface MappingShape {
   readonly required?: readonly string[];
   /** One of these at least. */
   readonly requiredOneOf?: readonly string[];
-  /** Fields whose shape is checked and whose meaning is not built yet. */
-  readonly notSupported?: readonly string[];
   /** What follows from a field that is not known here, in place of the list of those that are. */
   readonly unknownHint?: string;
   /** Fields that people write here though they don't belong, each with what to do in its place. */
@@ -42,7 +50,7 @@ export interface MappingShape {
 export class IssueList {
   readonly issues: Issue[] = [];
   readonly #file: string;
-  readonly #counts = { error: 0, warning: 0, notSupported: 0 };
+  readonly #counts = { error: 0, warning: 0 };
 
   constructor(file: string) {
     this.#file = file;
@@ -74,6 +82,10 @@ export function checkShape(node: YamlNode, shape: Shape, field: string, issues: 
       return;
     case 'text':
       checkText(node, shape, field, issues);
+      return;
+    case 'textOrInteger':
+      if (node.kind === 'scalar' && typeof node.value === 'number') checkInteger(node, shape, field, issues);
+      else checkText(node, { type: 'text', maxLength: maxValueLength, problems: shape.problems }, field, issues);
       return;
     case 'flag':
       if (!isScalarOf(node, 'boolean')) expectType(node, 'true or false', field, issues);
@@ -122,7 +134,12 @@ function checkText(node: YamlNode, shape: Shape & { type: 'text' }, field: strin
   }
 }
 
-function checkInteger(node: YamlNode, shape: Shape & { type: 'integer' }, field: string, issues: IssueList): void {
+function checkInteger(
+  node: YamlNode,
+  shape: { readonly min: number; readonly max: number },
+  field: string,
+  issues: IssueList,
+): void {
   const expected = `a whole number from ${shape.min} to ${shape.max}`;
   const value = node.kind === 'scalar' ? node.value : undefined;
   if (typeof value === 'number') {
@@ -162,9 +179,6 @@ function checkMapping(node: YamlNode, shape: MappingShape, field: string, issues
     }
     if (isNull(value)) continue;
     checkShape(value, fieldShape, inner, issues);
-    if (shape.notSupported?.includes(key) === true && !isEmpty(value)) {
-      issues.add('notSupported', keyPlace, inner, `\`${key}\` is not judged yet: its rules have no effect.`);
-    }
   }
   // What is missing stands there under another name, and that was told.
   if (misplaced) return;
@@ -236,12 +250,6 @@ function isScalarOf(node: YamlNode, type: 'string' | 'boolean'): boolean {
 
 function isNull(node: YamlNode): boolean {
   return node.kind === 'scalar' && node.value === null;
-}
-
-function isEmpty(node: YamlNode): boolean {
-  if (node.kind === 'sequence') return node.items.length === 0;
-  if (node.kind === 'mapping') return node.entries.size === 0;
-  return node.value === null || node.value === '';
 }
 
 /** A field's value; `undefined` where it is absent, null, or `node` has no fields. */

@@ -1,4 +1,5 @@
 import type { Policy, Rule } from './model.ts';
+import { fieldOfRule } from './rule-status.ts';
 import type { IssueList } from './shape.ts';
 
 /** Where Kubernetes mounts a service account's token: the files are links into a directory whose name changes. */
@@ -22,7 +23,7 @@ export function findSlips(policy: Policy, issues: IssueList): void {
   for (const rule of policy.rules) {
     const slip = slipOf(rule);
     if (slip === undefined) continue;
-    const field = `spec.${rule.dimension}.${rule.list}[${rule.index}]`;
+    const field = fieldOfRule(rule);
     issues.add('warning', { line: rule.line, column: rule.column, width: 1 }, field, slip);
   }
 }

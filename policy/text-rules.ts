@@ -1,3 +1,6 @@
+import { parseGlob } from './glob.ts';
+import { lonePatternLimits } from './glob-automaton.ts';
+import { buildGlobSet } from './glob-set.ts';
 import { nearestName } from './nearest.ts';
 import type { Shape, TextProblem } from './shape.ts';
 
@@ -99,21 +102,36 @@ export const executableName: Shape = {
       : [],
 };
 
-/** `pattern`. Its meaning is not built yet; what is certainly not a glob is told all the same. */
+/** `pattern`: a glob over a whole path (glob.ts). */
 export const pattern: Shape = {
   type: 'text',
   maxLength: maxDirectoryLength,
   problems: (text) => {
-    if (text === '') return problem('error', 'A pattern must not be empty.');
-    if (/\s-/.test(text)) {
-      return problem('warning', 'A pattern is about the path of the program, never about its arguments.');
+    const expected = 'a glob over a path (`*`, `**`, `?`, `[a-z]`, `{a,b}`)';
+    if (text === '') return problem('error', 'A pattern must not be empty.', { expected });
+    if (text.includes('\0')) return problem('error', 'A path holds no NUL character.', { expected });
+    const parsed = parseGlob(text);
+    if ('problem' in parsed) return problem('error', `This is no glob. ${parsed.problem}`, { expected });
+    const globs = parsed.globs.map((glob) => ({ glob, value: 0 }));
+    if (buildGlobSet(globs, lonePatternLimits).refused.length > 0) {
+      const message =
+        `To tell what "${text}" matches takes more than ${lonePatternLimits.states} states: a \`*\` or \`**\` is followed by too ` +
+        'many places that could be several things. Write it in more patterns, or a wider one.';
+      return problem('error', message, { expected });
     }
-    if (/\.\*|\.\+|\\[dws]|^\^|\$$|\(/.test(text)) {
-      return problem('warning', 'A pattern is a glob (`*`, `**`, `?`, `[a-z]`, `{a,b}`), no regular expression.');
-    }
-    return [];
+    return patternSlips(text);
   },
 };
+
+function patternSlips(text: string): readonly TextProblem[] {
+  if (/\s-/.test(text)) {
+    return problem('warning', 'A pattern is about the path of the program, never about its arguments.');
+  }
+  if (/\.\*|\.\+|\\[dws]|^\^|\$$|\(/.test(text)) {
+    return problem('warning', 'A pattern is a glob (`*`, `**`, `?`, `[a-z]`, `{a,b}`), no regular expression.');
+  }
+  return [];
+}
 
 /** One of a few words; other capitals are accepted with a warning. */
 export function word(words: readonly string[]): Shape {

@@ -7,14 +7,15 @@ export interface MatchedRule {
   readonly severity: number;
   readonly tags: readonly string[];
   readonly message: string;
-  /** Index into the act's resources. */
+  /** Index into the act's resources; 0 where it has none. */
   readonly resource: number;
   /**
    * The path that the rule covers, in the rule's own form: the resource's path, or the name by which it was called, or the
-   * form of either on the other side of a root link (`/bin/ls` for `/usr/bin/ls`).
+   * form of either on the other side of a root link (`/bin/ls` for `/usr/bin/ls`). Of a rule without paths the element of
+   * its comma list.
    */
   readonly matchedPath: Uint8Array;
-  readonly matchedBy: 'path' | 'calledName';
+  readonly matchedBy: 'path' | 'calledName' | 'name';
 }
 
 /**

@@ -38,7 +38,7 @@ async function run(
 test('the sample policies are sound', async (t) => {
   const { code, output } = await run([path.join(packageRoot(), 'cli/demo/policies')]);
   t.is(code, 0, output);
-  t.regex(output, /policies in force, 0 refused; 0 errors/u);
+  t.regex(output, /policies in force, 0 refused; \d+ rules, 0 dropped; 0 errors/u);
 });
 
 test('folders are searched as `up` searches them, and files are named as a person reaches them', async (t) => {
@@ -54,28 +54,36 @@ test('folders are searched as `up` searches them, and files are named as a perso
   const place = path.join(root, 'deep/er/b.yml');
   t.regex(output, new RegExp(`^${place}:4:\\d+: error: spec\\.file\\.matchPaths\\[0\\]\\.path: `, 'mu'));
   t.regex(output, /^ {4}4 \| spec: .*\n {6}\| +\^+$/mu, 'with the line and a caret');
-  t.regex(output, /^3 files: 1 policy in force, 1 refused; 1 error, /mu);
+  t.regex(output, /^3 files: 1 policy in force, 1 refused; 1 rule, 0 dropped; 1 error, /mu);
 });
 
-test('what is not judged yet is listed by field, and is no error', async (t) => {
-  const network = (protocol: string): string =>
-    `file: { matchPaths: [{ path: /x }] }, network: { matchProtocols: [{ protocol: ${protocol} }] }, action: Audit`;
-  const root = folder(t, { 'a.yaml': policy('a', network('tcp')), 'b.yaml': policy('b', network('udp')) });
-  const { code, output } = await run([root]);
-  t.is(code, 0, output);
-  t.regex(output, /^Not judged yet, and without effect:\n {2}spec\.network {2}2 times\n/mu);
-});
-
-test('a policy of a kind that is not judged yet is neither in force nor refused', async (t) => {
-  const network = `apiVersion: security.kubearmor.com/v1
+test('rules that have less effect here than they say are listed by field and reason, and are no error', async (t) => {
+  const lookups = (domain: string): string =>
+    `file: { matchPaths: [{ path: /x }] }, network: { matchDNSQueries: [{ domain: ${domain} }] }, action: Audit`;
+  const connections = `apiVersion: security.kubearmor.com/v1
 kind: KubeArmorNetworkPolicy
 metadata: { name: n }
 spec: { nodeSelector: { matchLabels: { a: b } }, ingress: [{ ports: [{ port: '22', protocol: TCP }] }], action: Audit }
 `;
-  const { code, output } = await run([folder(t, { 'a.yaml': policy('a'), 'n.yaml': network })]);
+  const root = folder(t, {
+    'a.yaml': policy('a', lookups('a.com')),
+    'b.yaml': policy('b', lookups('b.com')),
+    'n.yaml': connections,
+  });
+  const { code, output } = await run([root]);
   t.is(code, 0, output);
-  t.regex(output, /^ {2}kind {2}once$/mu);
-  t.regex(output, /1 policy in force, 0 refused; 0 errors/u);
+  t.regex(output, /^ {2}spec\.ingress: .+ \(1 rule\)\n {2}spec\.network\.matchDNSQueries: .+ \(2 rules\)$/mu);
+  t.regex(output, /3 policies in force, 0 refused; 5 rules, 0 dropped; 0 errors/u);
+});
+
+test('rules under a list that nobody knows are counted as dropped, and are no success', async (t) => {
+  const root = folder(t, {
+    'a.yaml': policy('a', 'file: { matchPaths: [{ path: /x }], matchPath: [{ path: /y }, { path: /z }] }'),
+  });
+  const { code, output } = await run([root]);
+  t.is(code, 1, output);
+  t.regex(output, /Did you mean `matchPaths`\?/u);
+  t.regex(output, /1 policy in force, 0 refused; 1 rule, 2 dropped; 0 errors, 1 warning/u);
 });
 
 test('of two policies of one name the second is refused, wherever it is', async (t) => {
@@ -109,30 +117,36 @@ test('a path that is not there is told, and the others are checked all the same'
   t.regex(output, /1 policy in force/u);
 });
 
-test('machines get one object with the same verdict', async (t) => {
-  const root = folder(t, { 'a.yaml': policy('a'), 'b.yaml': policy('b', 'action: Blokc') });
+test('machines get one object a policy, and the totals last', async (t) => {
+  const preset = 'presets: [{ name: filelessExec }], file: { matchPaths: [{ path: /x }, { path: /y }] }';
+  const root = folder(t, { 'a.yaml': policy('a', preset), 'b.yaml': policy('b', 'action: Blokc') });
   const { code, output } = await run([root], true);
-  const object = JSON.parse(output) as {
-    ok: boolean;
-    policies: { name: string; line: number }[];
-    refused: string[];
-    issues: { severity: string; line: number; suggestion?: string }[];
-  };
+  const [one, other, totals, ...more] = output
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
   t.is(code, 1);
-  t.false(object.ok);
-  t.deepEqual(
-    object.policies.map(({ name, line }) => [name, line]),
-    [['a', 1]],
-  );
-  t.deepEqual(object.refused, ['KubeArmorPolicy/container_namespace/b']);
-  t.true(object.issues.some(({ severity, line }) => severity === 'error' && line === 4));
+  t.like(one, {
+    file: path.join(root, 'a.yaml'),
+    kind: 'KubeArmorPolicy',
+    namespace: 'container_namespace',
+    name: 'a',
+    inForce: true,
+    rules: 3,
+    dropped: 0,
+    issues: [],
+    statuses: [{ block: 'presets', list: 'presets', index: 0, state: 'notObserved' }],
+  });
+  t.like(other, { name: 'b', inForce: false, rules: 0, issues: [{ severity: 'error', line: 4 }] });
+  t.like(totals, { files: 2, policies: 1, refused: 1, rules: 3, dropped: 0, errors: 1, warnings: 0, ok: false });
+  t.is(more.length, 0);
 });
 
 test('what a policy holds steers no terminal', async (t) => {
   const root = folder(t, { 'a.yaml': policy('\\e[2J\\u202e\\n', 'fi\u009ble: {}, action: "\\e[31m"') });
   const check = await checkPolicies([root]);
-  t.true(check.issues.length > 0);
+  t.true(check.policies.some(({ issues }) => issues.length > 0));
   t.notRegex(checkText(check), /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/u);
   t.notRegex(checkJson(check), /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/u);
-  t.notThrows(() => JSON.parse(checkJson(check)) as unknown);
+  for (const line of checkJson(check).trimEnd().split('\n')) t.notThrows(() => JSON.parse(line) as unknown);
 });

@@ -177,7 +177,7 @@ function coverage(nodeId: string, text: string): Coverage {
 }
 
 function policyStatus(contentHash: string): PolicyStatus {
-  return { kind: '', namespace: '', name: '', contentHash, state: 'loaded', issues: [] };
+  return { kind: '', namespace: '', name: '', contentHash, state: 'loaded', issues: [], ruleCount: 0, rules: [] };
 }
 
 function descriptor(containerId: string): ContainerDescriptor {

@@ -2,7 +2,7 @@ import test from 'ava';
 import { alertsOf } from '../support/match.ts';
 import { bytesOf, containerDescriptor, hostDescriptor, TestNode, type NetworkOperation } from '../support/raw-batch.ts';
 
-// Network rules are not judged yet: what is done to sockets raises no alert, whatever rules about files and processes say.
+// Dimensions are judged apart: what is done to sockets raises no alert, whatever rules about files and processes say.
 
 const policies = `---
 apiVersion: security.kubearmor.com/v1

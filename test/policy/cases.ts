@@ -1,16 +1,19 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { stringify, parse } from 'yaml';
 import { z } from 'zod';
-import type { Act, ActResource } from '../../policy/act.ts';
+import { fallsToPosture, protocolNamesOf } from '../../matcher/socket-act.ts';
+import type { Act, ActResource, PathAct } from '../../policy/act.ts';
+import { builtinDefaults } from '../../policy/model.ts';
 import type { Policy, Postures } from '../../policy/model.ts';
+import { canonicalDomain } from '../../policy/named.ts';
 import { isPolicy, parsePolicy } from '../../policy/parse.ts';
-import type { RootLink } from '../../schemas/generated.ts';
+import type { RootLink, SocketAddress } from '../../schemas/generated.ts';
 
 const path = z.string().startsWith('/');
 
 /** One event and what is to come of it. */
 const eventSchema = z.strictObject({
-  operation: z.enum(['read', 'write', 'exec']).default('read'),
+  operation: z.enum(['read', 'write', 'exec', 'socket', 'connect', 'accept', 'lookup', 'capability']).default('read'),
   /** As the kernel has it: the file, or the program (a script itself). */
   path: z.string().default('/etc/passwd'),
   /** In the place of `path`, where it is no text. */
@@ -21,6 +24,19 @@ const eventSchema = z.strictObject({
   calledName: path.optional(),
   /** exec of a script: what runs it. */
   interpreters: z.array(path).default([]),
+  /** socket, connect, accept. */
+  socket: z
+    .strictObject({
+      family: z.enum(['inet', 'inet6', 'unix', 'netlink', 'packet', 'vsock']),
+      type: z.enum(['stream', 'dgram', 'raw', 'seqpacket', 'dccp']),
+      /** IPPROTO_*. */
+      protocol: z.number().default(0),
+    })
+    .default({ family: 'inet', type: 'stream', protocol: 6 }),
+  /** lookup: the name as it was asked for. */
+  domain: z.string().default('example.com'),
+  /** capability: which one. */
+  capability: z.string().default('net_raw'),
   /** The acting process's executable; for an exec what the caller ran. */
   source: path.default('/bin/cat'),
   type: z.enum(['file', 'directory', 'unknown']).default('file'),
@@ -58,7 +74,11 @@ const caseSchema = z.strictObject({
     z.strictObject({ kind: z.string().default('KubeArmorPolicy'), spec: z.record(z.string(), z.unknown()) }),
   ),
   postures: z
-    .strictObject({ process: z.enum(['audit', 'block']).optional(), file: z.enum(['audit', 'block']).optional() })
+    .strictObject({
+      process: z.enum(['audit', 'block']).optional(),
+      file: z.enum(['audit', 'block']).optional(),
+      network: z.enum(['audit', 'block']).optional(),
+    })
     .default({}),
   /** `/bin -> /usr/bin`; left out: not known. */
   rootLinks: z.array(z.string()).optional(),
@@ -102,7 +122,13 @@ export function loadCases(): readonly PolicyCase[] {
           documents,
           policies: documents.map((document) => policyOf(document.text)),
           rootLinks: one.rootLinks?.map(linkOf) ?? null,
-          postures: { process: one.postures.process ?? 'audit', file: one.postures.file ?? 'audit' },
+          postures: {
+            ...builtinDefaults.containerPostures,
+            process: one.postures.process ?? 'audit',
+            file: one.postures.file ?? 'audit',
+            network: one.postures.network ?? 'audit',
+            dns: one.postures.network ?? 'audit',
+          },
           events: one.events,
         };
       });
@@ -118,7 +144,7 @@ function documentOf(kind: string, name: string, spec: unknown): PolicyCase['docu
 
 function policyOf(text: string): Policy {
   const { policy, issues } = parsePolicy({ text, file: 'case.yaml', firstLine: 1 });
-  if (policy === undefined || !isPolicy(policy) || issues.some(({ severity }) => severity === 'notSupported')) {
+  if (policy === undefined || !isPolicy(policy)) {
     throw new Error(`${JSON.stringify(issues)}\n${text}`);
   }
   return policy;
@@ -129,8 +155,37 @@ function linkOf(link: string): RootLink {
   return { path: Buffer.from(from), target: Buffer.from(to) };
 }
 
+const families = { inet: 2, inet6: 10, unix: 1, netlink: 16, packet: 17, vsock: 40 } as const;
+const types = { stream: 1, dgram: 2, raw: 3, seqpacket: 5, dccp: 6 } as const;
+
+/** The socket of an event, as a node tells it. */
+export function socketOf({ socket: { family, type, protocol } }: CaseEvent): SocketAddress {
+  const address = Buffer.alloc(family === 'inet' ? 4 : family === 'inet6' ? 16 : 0, 1);
+  return { family: families[family], socketType: types[type], protocol, address, port: 443, source: 'object' };
+}
+
 /** The act that an event is, as the matcher would make it. */
 export function actOf(event: CaseEvent): Act {
+  const who = { source: Buffer.from(event.source), hasTerminal: event.terminal };
+  switch (event.operation) {
+    case 'socket':
+    case 'connect':
+    case 'accept': {
+      const socket = socketOf(event);
+      return { dimension: 'network', names: protocolNamesOf(socket), fallsToPosture: fallsToPosture(socket), ...who };
+    }
+    case 'lookup':
+      return { dimension: 'dns', names: [canonicalDomain(event.domain)], fallsToPosture: true, ...who };
+    case 'capability':
+      return { dimension: 'capabilities', names: [event.capability], fallsToPosture: true, ...who };
+    case 'read':
+    case 'write':
+    case 'exec':
+      return pathActOf(event);
+  }
+}
+
+function pathActOf(event: CaseEvent): PathAct {
   const owner = event.owner === 'caller' ? undefined : event.owner === 'unknown' ? -1 : event.owner;
   const resource = (bytes: Uint8Array): ActResource => ({
     path: bytes,

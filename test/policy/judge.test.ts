@@ -2,8 +2,9 @@ import test from 'ava';
 import fc from 'fast-check';
 import { compile } from '../../policy/compile.ts';
 import { judge } from '../../policy/judge.ts';
-import type { Subject } from '../../policy/model.ts';
-import { act, policies, postures, rootLinks } from './generators.ts';
+import { builtinDefaults } from '../../policy/model.ts';
+import type { PathSubject } from '../../policy/model.ts';
+import { act, pathAct, policies, postures, rootLinks, universe } from './generators.ts';
 import { interpret, liesWithin } from './interpreter.ts';
 
 test('compiled rules and the interpreter give the same verdict, to the last field', (t) => {
@@ -16,7 +17,9 @@ test('compiled rules and the interpreter give the same verdict, to the last fiel
       (all, links, posture, acts) => {
         const context = { rootLinks: links, postures: posture };
         const compiled = compile(all, context);
-        for (const one of acts) t.deepEqual(plain(judge(compiled, one)), plain(interpret(all, context, one)));
+        for (const one of acts) {
+          t.deepEqual(plain(judge(compiled, one)), plain(interpret(all, { ...context, universe }, one)));
+        }
       },
     ),
     { numRuns: 2000 },
@@ -56,6 +59,24 @@ test('the order in which policies and rules arrive changes nothing', (t) => {
   );
 });
 
+test('how patterns are cut into automata changes no verdict', (t) => {
+  fc.assert(
+    fc.property(
+      policies,
+      rootLinks,
+      postures,
+      fc.array(act, { minLength: 1, maxLength: 5 }),
+      (all, links, posture, acts) => {
+        const context = { rootLinks: links, postures: posture };
+        const together = compile(all, context);
+        const cut = compile(all, context, { states: 12, tableBytes: 2_000 });
+        for (const one of acts) t.deepEqual(judge(together, one), judge(cut, one));
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
 test('judging one act leaves nothing behind that changes the next', (t) => {
   fc.assert(
     fc.property(policies, rootLinks, postures, act, act, (all, links, posture, one, other) => {
@@ -79,9 +100,9 @@ test("the interpreter's containment is that of the sets of paths", (t) => {
     universe.push(...level);
   }
   const shallow = fc.array(fc.constantFrom('usr', 'bin', 'a'), { minLength: 1, maxLength: 2 });
-  const shallowSubject: fc.Arbitrary<Subject> = fc.oneof(
-    shallow.map((parts): Subject => ({ kind: 'path', path: `/${parts.join('/')}` })),
-    fc.constantFrom('usr', 'bin', 'a').map((name): Subject => ({ kind: 'name', name })),
+  const shallowSubject: fc.Arbitrary<Simple> = fc.oneof(
+    shallow.map((parts): Simple => ({ kind: 'path', path: `/${parts.join('/')}` })),
+    fc.constantFrom('usr', 'bin', 'a').map((name): Simple => ({ kind: 'name', name })),
     fc.record({
       kind: fc.constant('directory' as const),
       directory: fc.oneof(
@@ -91,7 +112,7 @@ test("the interpreter's containment is that of the sets of paths", (t) => {
       recursive: fc.boolean(),
     }),
   );
-  const covers = (one: Subject, file: string): boolean => liesWithin({ kind: 'path', path: file }, one);
+  const covers = (one: Simple, file: string): boolean => liesWithin({ kind: 'path', path: file }, one);
   fc.assert(
     fc.property(shallowSubject, shallowSubject, (inner, outer) => {
       const included = universe.every((file) => !covers(inner, file) || covers(outer, file));
@@ -105,11 +126,14 @@ test('arbitrary bytes in an act are judged without an error', (t) => {
   fc.assert(
     fc.property(
       policies,
-      act,
+      pathAct,
       fc.uint8Array({ maxLength: 300 }),
       fc.uint8Array({ maxLength: 40 }),
       (all, like, bytes, source) => {
-        const compiled = compile(all, { rootLinks: null, postures: { process: 'block', file: 'audit' } });
+        const compiled = compile(all, {
+          rootLinks: null,
+          postures: { ...builtinDefaults.hostPostures, process: 'block' },
+        });
         const resources = like.resources.map((one) => ({ ...one, path: bytes }));
         t.notThrows(() => judge(compiled, { ...like, resources, source }));
       },
@@ -117,6 +141,9 @@ test('arbitrary bytes in an act are judged without an error', (t) => {
     { numRuns: 300 },
   );
 });
+
+/** A subject that is its own only piece. */
+type Simple = Exclude<PathSubject, { kind: 'pattern' }>;
 
 /** Buffer and Uint8Array of the same bytes are the same here. */
 function plain(value: unknown): unknown {

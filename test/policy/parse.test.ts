@@ -90,22 +90,19 @@ test('defaults carry cluster name and postures', (t) => {
   const text = `apiVersion: palisade/v1
 kind: PalisadeDefaults
 metadata: { name: d }
-spec: { cluster: c, defaultFilePosture: block, untrackedNs: [a, b], defaultNetworkPosture: block }
+spec: { cluster: c, defaultFilePosture: block, untrackedNs: [a, b], defaultNetworkPosture: block, hostDefaultCapabilitiesPosture: block }
 `;
   const { policy, issues } = parsePolicy({ text, file: 'd.yaml', firstLine: 1 });
   const expected: PalisadeDefaults = {
     kind: 'PalisadeDefaults',
     name: 'd',
     clusterName: 'c',
-    containerPostures: { process: 'block', file: 'block' },
-    hostPostures: { process: 'audit', file: 'audit' },
+    containerPostures: { process: 'block', file: 'block', network: 'block', dns: 'block', capabilities: 'audit' },
+    hostPostures: { process: 'audit', file: 'audit', network: 'audit', dns: 'audit', capabilities: 'block' },
     untrackedNamespaces: ['a', 'b'],
   };
   t.deepEqual(policy, expected);
-  t.deepEqual(
-    issues.map(({ severity, field }) => [severity, field]),
-    [['notSupported', 'spec.defaultNetworkPosture']],
-  );
+  t.deepEqual(issues, []);
 });
 
 test('an alias stands for what it names', (t) => {

@@ -2,12 +2,14 @@ import test from 'ava';
 import { compile, maxRulesPerDimension } from '../../policy/compile.ts';
 import { sizeOf } from '../../policy/compiled-policy.ts';
 import { PolicyError } from '../../policy/issue.ts';
+import { builtinDefaults } from '../../policy/model.ts';
 import type { Policy, Rule } from '../../policy/model.ts';
 
 // Counts, never times: what grows in proportion to the rules for twice as many is linear.
 
 const like: Rule = {
   dimension: 'file',
+  block: 'file',
   list: 'matchPaths',
   index: 0,
   line: 1,
@@ -32,10 +34,11 @@ function policyOf(rules: readonly Rule[]): Policy {
     file: 'p.yaml',
     selector: { matchLabels: new Map(), matchExpressions: [], containerNames: undefined, hostNames: [] },
     rules: rules.map((rule, index) => ({ ...rule, index })),
+    unjudged: [],
   };
 }
 
-const context = { rootLinks: null, postures: { process: 'audit', file: 'audit' } } as const;
+const context = { rootLinks: null, postures: builtinDefaults.hostPostures } as const;
 const inside = (path: string): Rule['subject'] => ({ kind: 'path', path });
 const directory = (path: string): Rule['subject'] => ({ kind: 'directory', directory: path, recursive: true });
 
@@ -45,6 +48,12 @@ const shapes: Readonly<Record<string, (count: number) => readonly Rule[]>> = {
   'one path': (count) => Array.from({ length: count }, () => ({ ...like, action: 'Block' })),
   'one path from many sources': (count) =>
     Array.from({ length: count }, (_, place) => ({ ...like, sources: [`/usr/bin/program-${place}`] })),
+  'distinct patterns': (count) =>
+    Array.from({ length: count }, (_, place) => ({
+      ...like,
+      list: 'matchPatterns',
+      subject: { kind: 'pattern', pattern: `/**/program-${place}/**` },
+    })),
   'many Blocks of one directory and many Allows within it': (count) =>
     Array.from({ length: count }, (_, place) =>
       place % 2 === 0

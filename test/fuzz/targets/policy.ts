@@ -203,7 +203,7 @@ function aliases(random: Random): readonly string[] {
 function seeds(): readonly Uint8Array[] {
   return seedFolders.flatMap((folder) => {
     const whole = path.join(packageRoot(), folder);
-    return readdirSync(whole)
+    return readdirSync(whole, { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.yaml'))
       .map((name) => readFileSync(path.join(whole, name)));
   });
