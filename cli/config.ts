@@ -5,6 +5,7 @@ import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { nearestName } from '../policy/nearest.ts';
 import { PalisadeError } from '../runtime/errors.ts';
+import { kafkaKeys } from './kafka-settings.ts';
 import { packageRoot } from './package-root.ts';
 import { parseDuration, parseSize } from './units.ts';
 
@@ -38,6 +39,8 @@ const duration = (lowest: number, highest: number, range: string) =>
 const folder = z.string().refine((text) => path.isAbsolute(text), 'must be an absolute path');
 const mebibyte = 2 ** 20;
 const day = 86_400_000;
+/** Of events, wherever they are kept. */
+export const defaultRetentionAge = '7d';
 
 /** Every setting there is. docs/configuration.md is made from this. */
 export const configSchema = {
@@ -91,24 +94,31 @@ export const configSchema = {
 export type ConfigKey = keyof typeof configSchema;
 export const configKeys = Object.keys(configSchema) as readonly ConfigKey[];
 
+/** What a file or the environment may have: one of them serves every command, also those that need only a part of it. */
+const everyKey: readonly string[] = [...configKeys, ...kafkaKeys];
+
+/** Settings by their keys; `meta` has description and default in words, and `secret` of what no message may show. */
+export type SettingSchema = Readonly<Record<string, z.ZodType>>;
+
 /** The settings in force, parsed: sizes in bytes, durations in milliseconds. */
-export type Config = { readonly [Key in ConfigKey]: z.output<(typeof configSchema)[Key]> };
+export type Settings<Schema extends SettingSchema> = { readonly [Key in keyof Schema]: z.output<Schema[Key]> };
+export type Config = Settings<typeof configSchema>;
 
 /** What a person gave, from the strongest to the weakest source. */
 export interface ConfigSources {
-  readonly flags: Readonly<Partial<Record<ConfigKey, unknown>>>;
+  readonly flags: Readonly<Record<string, unknown>>;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** A YAML file, from `--config` or PALISADE_CONFIG. */
   readonly file?: string | undefined;
 }
 
 /** `ringSize` → `--ring-size`. */
-export function flagOf(key: ConfigKey): string {
+export function flagOf(key: string): string {
   return `--${key.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** `ringSize` → `PALISADE_RING_SIZE`. */
-export function environmentVariableOf(key: ConfigKey): string {
+export function environmentVariableOf(key: string): string {
   return `PALISADE_${key.replace(/[A-Z]/gu, (letter) => `_${letter}`).toUpperCase()}`;
 }
 
@@ -123,39 +133,62 @@ export function defaultDataDirectory(environment: ConfigSources['environment'], 
   );
 }
 
-/** Merges flags over environment over file over defaults. Throws ConfigError, also for keys that do not exist. */
+/** The settings of a node. Throws ConfigError, also for keys that do not exist. */
 export function resolveConfig(sources: ConfigSources, isRoot: boolean): Config {
-  const given = new Map<ConfigKey, { readonly value: unknown; readonly source: string }>();
-  const defaults: Readonly<Record<ConfigKey, unknown>> = {
+  return resolveSettings(configSchema, sources, {
     dataDirectory: defaultDataDirectory(sources.environment, isRoot),
-    nodeId: undefined,
     policies: [path.join(packageRoot(), 'cli/demo/policies')],
     pinDirectory: '/sys/fs/bpf/palisade',
     ringSize: '8MiB',
     retentionSize: '1GiB',
-    retentionAge: '7d',
+    retentionAge: defaultRetentionAge,
     durability: 'group',
-  };
-  for (const key of configKeys) given.set(key, { value: defaults[key], source: 'default' });
+  });
+}
+
+/**
+ * The settings of `schema`: flags over environment over file over `defaults`. Throws ConfigError, also for keys of file and
+ * environment that no command has.
+ */
+export function resolveSettings<Schema extends SettingSchema>(
+  schema: Schema,
+  sources: ConfigSources,
+  defaults: Readonly<Partial<Record<keyof Schema, unknown>>>,
+): Settings<Schema> {
+  const keys = Object.keys(schema);
+  const given = new Map<string, { readonly value: unknown; readonly source: string }>();
+  for (const key of keys) given.set(key, { value: defaults[key], source: 'default' });
   if (sources.file !== undefined) for (const [key, entry] of readConfigFile(sources.file)) given.set(key, entry);
   for (const [key, entry] of readEnvironment(sources.environment)) given.set(key, entry);
-  for (const key of configKeys) {
+  for (const key of keys) {
     const value = sources.flags[key];
     if (value !== undefined) given.set(key, { value, source: `flag ${flagOf(key)}` });
   }
-  const config: Partial<Record<ConfigKey, unknown>> = {};
-  for (const [key, { value, source }] of given) {
-    const result = configSchema[key].safeParse(value);
-    if (!result.success) {
-      const problem = result.error.issues.map((issue) => issue.message).join('; ');
-      throw new ConfigError(key, source, `${problem} (got ${JSON.stringify(value)})`, { cause: result.error });
+  const settings: Record<string, unknown> = {};
+  for (const key of keys) {
+    const { value, source } = given.get(key) ?? { value: undefined, source: 'default' };
+    const result = schema[key]?.safeParse(value);
+    if (result?.success === false) {
+      const problem = [...new Set(result.error.issues.map(messageOf))].join('; ');
+      const shown = schema[key]?.meta()?.['secret'] === true ? '' : ` (got ${JSON.stringify(value)})`;
+      throw new ConfigError(key, source, `${problem}${shown}`, { cause: result.error });
     }
-    config[key] = result.data;
+    settings[key] = result?.data;
   }
-  return config as Config;
+  // Each key went through its own type; the compiler cannot see that of a loop.
+  return settings as Settings<Schema>;
 }
 
-function* readConfigFile(file: string): Generator<[ConfigKey, { value: unknown; source: string }]> {
+/** Of a union zod says “Invalid input”; what the text was wrong for says more. */
+function messageOf(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'invalid_union') return issue.message;
+  return issue.errors
+    .flat()
+    .map(({ message }) => message)
+    .join(', or ');
+}
+
+function* readConfigFile(file: string): Generator<[string, { value: unknown; source: string }]> {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -178,29 +211,24 @@ function* readConfigFile(file: string): Generator<[ConfigKey, { value: unknown; 
   for (const [key, value] of Object.entries(content)) {
     const place = new RegExp(`^["']?${key.replace(/[^A-Za-z0-9]/gu, '.')}["']?\\s*:`, 'mu').exec(text)?.index ?? 0;
     const source = `${file}:${lines.linePos(place).line}`;
-    yield [knownKey(key, configKeys, (known) => known, source), { value, source }];
+    yield [knownKey(key, (known) => known, source), { value, source }];
   }
 }
 
 function* readEnvironment(
   environment: ConfigSources['environment'],
-): Generator<[ConfigKey, { value: unknown; source: string }]> {
+): Generator<[string, { value: unknown; source: string }]> {
   for (const [name, text] of Object.entries(environment)) {
     if (!name.startsWith('PALISADE_') || name === 'PALISADE_CONFIG' || text === undefined) continue;
-    const key = knownKey(name, configKeys, environmentVariableOf, 'environment');
+    const key = knownKey(name, environmentVariableOf, 'environment');
     yield [key, { value: key === 'policies' ? text.split(':') : text, source: `environment ${name}` }];
   }
 }
 
-function knownKey(
-  given: string,
-  keys: readonly ConfigKey[],
-  spell: (key: ConfigKey) => string,
-  source: string,
-): ConfigKey {
-  const exact = keys.find((key) => spell(key) === given);
+function knownKey(given: string, spell: (key: string) => string, source: string): string {
+  const exact = everyKey.find((key) => spell(key) === given);
   if (exact !== undefined) return exact;
-  const nearest = nearestName(given, keys.map(spell));
+  const nearest = nearestName(given, everyKey.map(spell));
   const suggestion = nearest === undefined ? '' : `; did you mean ${nearest}?`;
   throw new ConfigError(given, source, `is no setting${suggestion}`);
 }

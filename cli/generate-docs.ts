@@ -7,8 +7,10 @@ import path from 'node:path';
 import process from 'node:process';
 import prettier from 'prettier';
 import { avroSchemas } from '../schemas/generated.ts';
+import { topicPlans } from '../schemas/topic-plan.ts';
 import { topics } from '../schemas/topics.ts';
-import { configKeys, configSchema, environmentVariableOf, flagOf } from './config.ts';
+import { configSchema, environmentVariableOf, flagOf, type SettingSchema } from './config.ts';
+import { kafkaSchema } from './kafka-settings.ts';
 import { packageRoot } from './package-root.ts';
 
 const note =
@@ -21,6 +23,16 @@ function topicsPage(): string {
     (topic) =>
       `| \`${topic.name}\` | ${topic.key} | [${topic.valueType}](../schemas/avro) | ${topic.cleanupPolicy} | ${cell(topic.writtenBy)} |`,
   );
+  const declared = topicPlans({ partitions: 32, replicas: 3, minInsyncReplicas: 2, retentionMs: 7 * 86_400_000 });
+  const common = Object.entries(declared[0]?.settings ?? {}).filter(([name, value]) =>
+    declared.every(({ settings }) => settings[name] === value),
+  );
+  const pair = ([name, value]: readonly [string, string]): string => `\`${name}=${value}\``;
+  const ofAll = common.map(pair).join(', ');
+  const plans = declared.map(({ topic, partitions, settings }) => {
+    const own = Object.entries(settings).filter(([name]) => !common.some(([other]) => other === name));
+    return `| \`${topic}\` | ${partitions} | ${own.map(pair).join(', ')} |`;
+  });
   const values = Object.values(topics).map((topic) => `- **${topic.valueType}**: ${docs.get(topic.valueType) ?? ''}`);
   return (
     `${note}# Topics\n\nThe public contract: plain Avro, one schema a topic in \`schemas/avro\`. In front of a value stands what names its schema: ` +
@@ -28,21 +40,32 @@ function topicsPage(): string {
     'Palisade reads both, and what any release wrote. ' +
     'A compacted topic keeps the last value of each key; the others keep records by age and size.\n\n' +
     `| topic | key | value | cleanup | written by |\n| --- | --- | --- | --- | --- |\n${rows.join('\n')}\n\n` +
+    `## On Kafka\n\n\`palisade topics apply\` makes the topics so, \`check\` says where they are not. Here with the defaults: ` +
+    `events are kept for \`retentionAge\`, and whatever they were judged by for somewhat longer than an event may be read; ` +
+    'a topic that is divided by node has `topicPartitions` partitions. The number is part of the contract, and is not raised in place.\n\n' +
+    `| topic | partitions | settings |\n| --- | --- | --- |\n${plans.join('\n')}\n\n` +
+    `Of all: ${ofAll}.\n\n` +
     `## Values\n\n${[...new Set(values)].join('\n')}\n\n` +
     'Text in `alerts` is valid UTF-8: bytes of the kernel that were not have `\\xNN` in their place, and the bytes themselves in `rawBytes`.\n'
   );
 }
 
-function configurationPage(): string {
-  const rows = configKeys.map((key) => {
-    const meta = configSchema[key].meta() as { description: string; default: string };
-    return `| \`${key}\` | \`${flagOf(key)}\` | \`${environmentVariableOf(key)}\` | ${cell(meta.default)} | ${cell(meta.description)} |`;
+function settingsTable(schema: SettingSchema): string {
+  const rows = Object.entries(schema).map(([key, setting]) => {
+    const meta = setting.meta() as { description: string; default: string; secret?: boolean };
+    const flag = meta.secret === true ? 'none' : `\`${flagOf(key)}\``;
+    return `| \`${key}\` | ${flag} | \`${environmentVariableOf(key)}\` | ${cell(meta.default)} | ${cell(meta.description)} |`;
   });
+  return `| key | flag | environment | default | meaning |\n| --- | --- | --- | --- | --- |\n${rows.join('\n')}\n`;
+}
+
+function configurationPage(): string {
   return (
     `${note}# Configuration\n\nFlags win over the environment, the environment over the file, the file over defaults. The file is YAML with these ` +
-    'keys, named by `--config FILE` or `PALISADE_CONFIG`. A key that does not exist is an error that names the nearest one; an invalid configuration ends ' +
+    'keys, named by `--config FILE` or `PALISADE_CONFIG`; one file may serve every command. A key that does not exist is an error that names the nearest one; an invalid configuration ends ' +
     'the command with exit code 78. Sizes have a unit of KiB, MiB or GiB, durations of ms, s, m, h or d.\n\n' +
-    `| key | flag | environment | default | meaning |\n| --- | --- | --- | --- | --- |\n${rows.join('\n')}\n`
+    `## On one machine\n\n${settingsTable(configSchema)}\n` +
+    `## On Kafka\n\nFlags of \`palisade topics\`, with \`retentionAge\` of above.\n\n${settingsTable(kafkaSchema)}`
   );
 }
 

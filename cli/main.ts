@@ -2,11 +2,13 @@ import { Command, CommanderError, Option } from 'commander';
 import process from 'node:process';
 import { PalisadeError } from '../runtime/errors.ts';
 import { printable } from '../runtime/printable.ts';
-import { ConfigError, configKeys, configSchema, flagOf, resolveConfig, type Config, type ConfigKey } from './config.ts';
+import { ConfigError, configSchema, resolveConfig, type Config, type ConfigKey } from './config.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { messagesBeside } from './messages-beside.ts';
 import { parseFile } from './name-arguments.ts';
 import { addQuestions } from './questions.ts';
+import { withSettings, type SettingMeanings } from './setting-flags.ts';
+import { addTopics } from './topics-command.ts';
 import { parseDuration } from './units.ts';
 
 /** better-sqlite3 13 loads on older ones and then crashes without a word, so they are refused before it is loaded. */
@@ -82,7 +84,8 @@ function createProgram(end: (code: ExitCode) => void): Command {
     .showSuggestionAfterError()
     .exitOverride();
   const command = (name: string, description: string, meanings?: SettingMeanings): Command =>
-    withSettings(program.command(name).description(description).exitOverride(), meanings);
+    // Every setting of a node is a flag of every command: they all have to find the same data.
+    withSettings(program.command(name).description(description).exitOverride(), configSchema, meanings);
 
   command('up', 'Watch this machine and show alerts as they happen. Where it cannot be watched, play the recording.')
     .option('--json', "print alerts as KubeArmor's JSON, one a line, and nothing else")
@@ -175,6 +178,7 @@ function createProgram(end: (code: ExitCode) => void): Command {
         }),
       );
     });
+  addTopics({ program, end, write });
   addQuestions({ program, command, configFrom, end, write });
   command('doctor', 'Say what holds on this machine, and what Palisade has made in it.')
     .option('--json', 'print one JSON object')
@@ -206,26 +210,6 @@ function durationFrom(text: string | undefined): number | undefined {
     '--for',
     'flag --for',
     `must be a duration with ms, s, m, h or d, 1ms to 24d (got ${JSON.stringify(text)})`,
-  );
-}
-
-/** What settings mean to one command, where that is not what they mean to all. */
-type SettingMeanings = Readonly<Partial<Record<ConfigKey, string>>>;
-
-/** Every setting is a flag of every command: they all have to find the same data. */
-function withSettings(command: Command, meanings: SettingMeanings = {}): Command {
-  for (const key of configKeys) {
-    const meta = configSchema[key].meta() as { readonly description: string; readonly default: string };
-    const value =
-      key === 'policies' ? '<path...>' : `<${key.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}>`;
-    const option = new Option(
-      `${flagOf(key)} ${value}`,
-      meanings[key] ?? `${meta.description} Default: ${meta.default.replaceAll('`', '')}.`,
-    );
-    command.addOption(option.helpGroup('Settings:'));
-  }
-  return command.addOption(
-    new Option('--config <file>', 'A YAML file of settings.').argParser(parseFile).helpGroup('Settings:'),
   );
 }
 

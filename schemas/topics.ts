@@ -41,32 +41,37 @@ export interface TopicDefinition {
    * judged again. Not so for a processor's state, which serves a restart alone.
    */
   readonly keepsVersions: boolean;
+  /** Whether a service's topic has partitions, a node's records all in one; else it has one, which readers read whole. */
+  readonly isDivided: boolean;
+  /** Of a topic that forgets by age, whether it is few records that people look at long after the events. */
+  readonly isLasting: boolean;
   /** Who may write it, in words. */
   readonly writtenBy: string;
 }
 
+type TopicKind = Pick<TopicDefinition, 'cleanupPolicy' | 'keepsVersions' | 'isDivided' | 'isLasting'>;
+
+const events: TopicKind = { cleanupPolicy: 'delete', keepsVersions: false, isDivided: true, isLasting: false };
+const findings: TopicKind = { cleanupPolicy: 'delete', keepsVersions: false, isDivided: true, isLasting: true };
+const letters: TopicKind = { cleanupPolicy: 'delete', keepsVersions: false, isDivided: false, isLasting: true };
+const table: TopicKind = { cleanupPolicy: 'compact', keepsVersions: true, isDivided: false, isLasting: false };
+const state: TopicKind = { cleanupPolicy: 'compact', keepsVersions: false, isDivided: true, isLasting: false };
+
 /** The public contract: every topic, its key, value and who writes it. docs/topics.md is made from this. */
 export const topics: Readonly<Record<TopicName, TopicDefinition>> = {
-  'raw-events': topic('raw-events', 'RawEventBatch', 'node id', 'delete', "the node's collector"),
-  workloads: topic('workloads', 'ContainerDescriptor', 'node id/container', 'compact', 'the Kubernetes watcher'),
-  policies: topic('policies', 'PolicyDocument', 'kind/namespace/name', 'compact', 'one policy source'),
-  'policy-status': topic('policy-status', 'PolicyStatus', 'kind/namespace/name', 'compact', 'matcher'),
-  'enriched-events': topic('enriched-events', 'EnrichedEventBatch', 'node id', 'delete', 'enricher'),
-  alerts: topic('alerts', 'Alert', 'node id', 'delete', 'matcher'),
-  coverage: topic('coverage', 'Coverage', 'node id', 'delete', 'enricher; any runner for its own losses'),
-  'dead-letters': topic('dead-letters', 'DeadLetter', 'source topic', 'delete', 'any runner'),
-  'enricher-state': topic('enricher-state', 'EnricherState', 'node id/slot', 'compact', 'enricher', false),
+  'raw-events': topic('raw-events', 'RawEventBatch', 'node id', "the node's collector", events),
+  workloads: topic('workloads', 'ContainerDescriptor', 'node id/container', 'the Kubernetes watcher', table),
+  policies: topic('policies', 'PolicyDocument', 'kind/namespace/name', 'one policy source', table),
+  'policy-status': topic('policy-status', 'PolicyStatus', 'kind/namespace/name', 'matcher', table),
+  'enriched-events': topic('enriched-events', 'EnrichedEventBatch', 'node id', 'enricher', events),
+  alerts: topic('alerts', 'Alert', 'node id', 'matcher', findings),
+  coverage: topic('coverage', 'Coverage', 'node id', 'enricher; any runner for its own losses', findings),
+  'dead-letters': topic('dead-letters', 'DeadLetter', 'source topic', 'any runner', letters),
+  'enricher-state': topic('enricher-state', 'EnricherState', 'node id/slot', 'enricher', state),
 };
 
 export const topicNames = Object.keys(topics) as readonly TopicName[];
 
-function topic(
-  name: TopicName,
-  valueType: string,
-  key: string,
-  cleanupPolicy: CleanupPolicy,
-  writtenBy: string,
-  keepsVersions = cleanupPolicy === 'compact',
-): TopicDefinition {
-  return { name, valueType, key, cleanupPolicy, keepsVersions, writtenBy };
+function topic(name: TopicName, valueType: string, key: string, writtenBy: string, kind: TopicKind): TopicDefinition {
+  return { name, valueType, key, writtenBy, ...kind };
 }

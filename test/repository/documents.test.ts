@@ -2,7 +2,8 @@ import test from 'ava';
 import { execFileSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { configKeys, flagOf } from '../../cli/config.ts';
+import { configKeys } from '../../cli/config.ts';
+import { kafkaKeys } from '../../cli/kafka-settings.ts';
 import { exitCodes } from '../../cli/exit-codes.ts';
 import { packageRoot } from '../../cli/package-root.ts';
 import { errorCodes } from '../../runtime/errors.ts';
@@ -33,7 +34,7 @@ test('docs/cli.md lists every exit code', (t) => {
 });
 
 test('docs/configuration.md names every setting', (t) => {
-  for (const key of configKeys) t.true(read('docs/configuration.md').includes(`\`${flagOf(key)}\``), key);
+  for (const key of [...configKeys, ...kafkaKeys]) t.true(read('docs/configuration.md').includes(`\`${key}\``), key);
 });
 
 for (const page of pages) {
@@ -56,7 +57,7 @@ for (const page of pages) {
       npmScripts.filter((name) => !(name in scripts)),
       [],
     );
-    const help = read('cli/main.ts') + read('cli/questions.ts');
+    const help = ['main', 'questions', 'topics-command'].map((file) => read(`cli/${file}.ts`)).join('');
     const commands = [...text.matchAll(/(?:npx |`|^)palisade ([a-z]+)/gmu)].map(([, name = '']) => name);
     t.deepEqual(
       commands.filter((name) => !new RegExp(`\\bcommand\\('${name}[ ']`, 'u').test(help)),
