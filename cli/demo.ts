@@ -12,6 +12,7 @@ import { dataLayout } from './data-directory.ts';
 import { missingForContainer, playStory } from './demo/container.ts';
 import { recordingFile } from './demo/recording.ts';
 import { demoContainerName, story } from './demo/story.ts';
+import { ContainerFailed } from './demo/throwaway-container.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { pipeline } from './roles.ts';
 import { recordingSource } from './recording-source.ts';
@@ -74,7 +75,18 @@ async function playLive(config: Config, screen: Screen, signal: AbortSignal): Pr
   terminal.print(`In a throwaway container named ${demoContainerName}:\n`);
   for (const [place, step] of story.entries()) terminal.print(`  ${place + 1}. ${step.title}\n`);
   terminal.print('\n');
-  await playStory({ merged: true, signal });
+  try {
+    await playStory({ merged: true, signal });
+  } catch (error) {
+    await tail.end();
+    if (signal.aborted) {
+      terminal.print('Stopped; the container is gone.\n');
+      return exitCodes.interrupted;
+    }
+    if (!(error instanceof ContainerFailed)) throw error;
+    terminal.print(`The demo's container failed: ${error.message}\n`);
+    return exitCodes.unavailable;
+  }
   await until(() => expected.length === 0, alertsTimeoutMs, signal);
   await tail.end();
   if (expected.length > 0) {

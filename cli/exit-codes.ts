@@ -11,7 +11,7 @@ export const exitCodes = {
   busy: 75,
   /** The configuration is invalid. */
   config: 78,
-  /** Stopped at once by a second SIGINT or SIGTERM, before everything was drained. */
+  /** Stopped by a signal before it was done: a second SIGINT or SIGTERM, before everything was drained; of `demo` the first. */
   interrupted: 130,
 } as const;
 

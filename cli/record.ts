@@ -10,7 +10,7 @@ import { RecordError } from '../eventlog/errors.ts';
 import type { LogRecord } from '../eventlog/event-log.ts';
 import { ownerOf } from '../eventlog/ownership.ts';
 import { runStages } from '../eventlog/runner.ts';
-import { policyFilesSource, synchronizePolicyFiles } from '../matcher/policy-files-source.ts';
+import { policyFilesSource, synchronizePolicyFiles, ToldIssues } from '../matcher/policy-files-source.ts';
 import { PalisadeError } from '../runtime/errors.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { Metrics } from '../runtime/metrics.ts';
@@ -114,7 +114,8 @@ async function recordKernel(recording: Recording): Promise<Recorder> {
   await using pins = await temporaryPins(recordingPins(config));
   await using log = await EmbeddedEventLog.open({ directory: logFolder });
   const nodeId = config.nodeId ?? (await keptNodeId(config.dataDirectory));
-  const policies = { paths: config.policies, sourceId: `files@${nodeId}`, logger };
+  const told = new ToldIssues(logger);
+  const policies = { paths: config.policies, sourceId: `files@${nodeId}`, logger, told };
   // Before the first event: they are what it is judged by.
   await synchronizePolicyFiles(log, policies);
   return await writeCapture(recording, async (recorder) => {

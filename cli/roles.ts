@@ -4,7 +4,7 @@ import { chain } from '../eventlog/chain.ts';
 import type { Stage } from '../eventlog/runner.ts';
 import type { ProcessorStage, SinkStage, SourceStage } from '../eventlog/stage.ts';
 import { matcherStage } from '../matcher/matcher.ts';
-import { policyFilesSource } from '../matcher/policy-files-source.ts';
+import { policyFilesSource, type ToldIssues } from '../matcher/policy-files-source.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { alertsSink, coverageSink } from '../sink/clickhouse.ts';
 
@@ -24,6 +24,7 @@ export interface PolicySourceOptions {
   readonly paths: readonly string[];
   readonly sourceId: string;
   readonly logger: Logger;
+  readonly told: ToldIssues;
 }
 
 /** Everything that `palisade up` runs on one log. */

@@ -3,7 +3,7 @@ import { collectorThread } from '../collector/collector-thread.ts';
 import { EmbeddedEventLog } from '../eventlog/embedded.ts';
 import { runStages } from '../eventlog/runner.ts';
 import type { SourceStage } from '../eventlog/stage.ts';
-import { synchronizePolicyFiles } from '../matcher/policy-files-source.ts';
+import { synchronizePolicyFiles, ToldIssues } from '../matcher/policy-files-source.ts';
 import { PalisadeError } from '../runtime/errors.ts';
 import { printable } from '../runtime/printable.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
@@ -65,7 +65,8 @@ export async function up(config: Config, options: UpOptions): Promise<ExitCode> 
   });
   for (const notice of log.notices) logger.warn(notice);
   const nodeId = config.nodeId ?? (await keptNodeId(config.dataDirectory));
-  const policies = { paths: config.policies, sourceId: `files@${nodeId}`, logger };
+  const told = new ToldIssues(logger);
+  const policies = { paths: config.policies, sourceId: `files@${nodeId}`, logger, told };
   // Before the first event, so that what happens at once is judged by the policies that are there.
   const found = await synchronizePolicyFiles(log, policies);
   const live = collectorThread(

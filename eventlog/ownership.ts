@@ -91,8 +91,10 @@ function cannotTake(directory: string, cause: unknown): EventLogError {
 
 async function owned(directory: string, namePath: string, cause: unknown): Promise<EventLogError> {
   let owner = liveOwner(namePath);
-  for (const until = Date.now() + namingMs; owner === undefined && Date.now() < until; owner = liveOwner(namePath)) {
+  const untilMs = performance.now() + namingMs;
+  while (owner === undefined && performance.now() < untilMs) {
     await delay(20);
+    owner = liveOwner(namePath);
   }
   const who = owner === undefined ? 'another process' : `process ${owner.pid}`;
   return new EventLogError(

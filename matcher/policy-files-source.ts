@@ -29,6 +29,8 @@ export interface PolicyFilesOptions {
   /** Names this source in its records: what it finds under its own name and in no file any more, it deletes. */
   readonly sourceId: string;
   readonly logger: Logger;
+  /** What was told already: given to all who look at the same files one after the other, each thing is told once. */
+  readonly told?: ToldIssues;
   /** Of a source that follows the files. Default: `defaultPolicyPace`. */
   readonly pace?: PolicyPace;
 }
@@ -95,7 +97,7 @@ class Looker {
   constructor(options: PolicyFilesOptions, enter: EnterFolder) {
     this.#options = options;
     this.#enter = enter;
-    this.#told = new ToldIssues(options.logger);
+    this.#told = options.told ?? new ToldIssues(options.logger);
   }
 
   async synchronize(log: EventLog): Promise<PolicySynchronization> {
@@ -140,7 +142,7 @@ function holdsNoPolicy(reading: PolicyReading | undefined): boolean {
 }
 
 /** Tells what is wrong when that is new, not with each look at the same files. */
-class ToldIssues {
+export class ToldIssues {
   readonly #logger: Logger;
   #last = '';
 

@@ -1,4 +1,5 @@
 import avro from 'avsc';
+import { bigintLong } from './bigint-long.ts';
 import { avroSchemas, releasedAvroSchemas } from './generated.ts';
 import { topics, type TopicName, type TopicValues } from './topics.ts';
 
@@ -12,25 +13,6 @@ export interface AvroType<Value> {
   encode(value: Value): Uint8Array;
   /** Decodes exactly all of `bytes`. Throws where they are not a value of this type. Byte fields are views of `bytes`. */
   decode(bytes: Uint8Array): Value;
-}
-
-/**
- * A `long` as bigint, for fields marked `"javaScript": "bigint"` in the schemas: times since boot pass 2^53 ns after
- * 104 days, cgroup ids and inodes may at any time, and avsc refuses such a number. On the wire it is an ordinary long.
- */
-function bigintLong(): avro.Type {
-  return avro.types.LongType.__with({
-    fromBuffer: (buffer: Buffer) => buffer.readBigInt64LE(),
-    toBuffer: (value: bigint) => {
-      const buffer = Buffer.allocUnsafe(8);
-      buffer.writeBigInt64LE(value);
-      return buffer;
-    },
-    fromJSON: (value: number | string) => BigInt(value),
-    toJSON: (value: bigint) => Number(value),
-    isValid: (value: unknown) => typeof value === 'bigint' && BigInt.asIntN(64, value) === value,
-    compare: (first: bigint, second: bigint) => (first === second ? 0 : first < second ? -1 : 1),
-  });
 }
 
 /**

@@ -103,7 +103,7 @@ async function startWhenFree(
   startProcess: () => Promise<EngineStart>,
   timeoutMs: number,
 ): Promise<EngineProcess> {
-  const deadline = Date.now() + timeoutMs;
+  const deadlineMs = performance.now() + timeoutMs;
   for (;;) {
     // Asked of the kernel first: a try costs half a second of a core.
     const holder = engineLockHolder(directory);
@@ -112,7 +112,7 @@ async function startWhenFree(
       if (attempt.kind === 'running') return attempt.process;
       if (attempt.reason !== 'locked') throw attempt.error;
     }
-    if (Date.now() >= deadline)
+    if (performance.now() >= deadlineMs)
       throw new EngineError(
         `Opening the ClickHouse data in ${directory} failed: process ${engineLockHolder(directory) ?? holder ?? 'unknown'} has it open.`,
         { retriable: true },

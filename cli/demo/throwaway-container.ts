@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { printable } from '../../runtime/printable.ts';
 import { containerConfiguration, type ContainerMount } from './container-configuration.ts';
 
 const run = promisify(execFile);
@@ -39,7 +40,7 @@ export function neededTool(name: string): string {
 
 /**
  * Runs a container to its end and removes every trace of it: namespaces of its own, no capabilities, no network but a
- * loopback. Resolves to its standard output. Throws where runc or the first process failed.
+ * loopback. Resolves to its standard output. Throws `ContainerFailed` where runc or the first process failed.
  */
 export async function runThrowaway(container: ThrowawayContainer): Promise<string> {
   const bundle = await mkdtemp(path.join(os.tmpdir(), 'palisade-demo-'));
@@ -61,6 +62,15 @@ export async function runThrowaway(container: ThrowawayContainer): Promise<strin
   }
 }
 
+/** What runc said when it could not run a container, or when the container's first process failed. */
+export class ContainerFailed extends Error {
+  override readonly name = 'ContainerFailed';
+
+  constructor(code: number | null, complaint: string) {
+    super(`runc ended with ${String(code)}: ${printable(complaint.trim())}`);
+  }
+}
+
 async function runContainer(runc: string, bundle: string, container: ThrowawayContainer): Promise<string> {
   const child = spawn(runc, ['run', '--bundle', bundle, container.name], {
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -77,7 +87,7 @@ async function runContainer(runc: string, bundle: string, container: ThrowawayCo
     child.on('error', reject);
     child.on('close', (code) => {
       if (code === 0) resolve();
-      else reject(new Error(`runc ended with ${String(code)}: ${complaint.trim()}`));
+      else reject(new ContainerFailed(code, complaint));
     });
   });
   return output;

@@ -18,8 +18,12 @@ const processes = 8;
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '1000' }, seed: { type: 'string', default: '1' } },
 });
+const [rounds, seed] = [Number(values.rounds), Number(values.seed)];
 const missing = whyNoSanitizers() ?? whyNoKernelTests();
-if (missing === undefined) await main();
+if (!(Number.isSafeInteger(rounds) && rounds > 0 && Number.isSafeInteger(seed))) {
+  process.stderr.write('--rounds is a whole number from 1 on, --seed a whole number.\n');
+  process.exitCode = 64;
+} else if (missing === undefined) await main();
 else {
   process.stderr.write(`test:asan ${missing}\n`);
   process.exitCode = 69;
@@ -30,15 +34,14 @@ async function main(): Promise<void> {
   process.stdout.write('planted: the leak, the read behind the end and the overflow are found\n');
   using tree = new WatchedTree(await buildWatchedMonitor());
   const startedMs = performance.now();
-  const shares = Array.from({ length: processes }, (_, place) =>
-    Math.floor((Number(values.rounds) + place) / processes),
-  ).filter((rounds) => rounds > 0);
+  const shares = Array.from({ length: processes }, (_, place) => Math.floor((rounds + place) / processes)).filter(
+    (share) => share > 0,
+  );
   const runs = await Promise.all(
-    shares.map(async (rounds, place) => {
+    shares.map(async (share, place) => {
       const pins = `/sys/fs/bpf/palisade-asan-${process.pid}-${place}`;
       try {
-        const seed = Number(values.seed) + place;
-        return await runWatched([tree.program('test/asan/rounds.js'), pins, String(rounds), String(seed)]);
+        return await runWatched([tree.program('test/asan/rounds.js'), pins, String(share), String(seed + place)]);
       } finally {
         rmSync(pins, { recursive: true, force: true });
       }

@@ -1,9 +1,13 @@
-import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { ownerOf } from '../../eventlog/ownership.ts';
 import { databasePath, openForWriting } from '../../eventlog/sqlite-layout.ts';
+import { eventually } from '../support/eventually.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 /** sqlite.org/pragma.html: 1 is NORMAL, 2 is FULL. */
@@ -50,6 +54,29 @@ straceTest('durability commit: each acknowledged append has been fsynced, as the
   };
   t.true(syncs('commit') >= appends);
   t.true(syncs('group') >= 1, 'and with group what was written last is fsynced at the end');
+});
+
+straceTest('durability group: what was appended is fsynced soon, also where nothing comes after it', async (t) => {
+  const directory = temporaryDirectory(t);
+  const trace = join(temporaryDirectory(t), 'trace');
+  writeFileSync(trace, '');
+  const script = fileURLToPath(new URL(`./hold-log${extname(import.meta.url)}`, import.meta.url));
+  // SQLite's own are fsync.
+  const traced = ['-f', '-y', '-e', 'trace=fdatasync', '-o', trace];
+  const strace = spawn('strace', [...traced, process.execPath, script, directory], { stdio: 'ignore' });
+  const ended = once(strace, 'close');
+  try {
+    await eventually(
+      'it is fsynced',
+      () => readFileSync(trace, 'utf8').includes(`${databasePath(directory)}-wal`) || undefined,
+    );
+    t.pass();
+  } finally {
+    const owner = ownerOf(directory);
+    if (owner === undefined) strace.kill('SIGTERM');
+    else process.kill(owner, 'SIGKILL');
+    await ended;
+  }
 });
 
 for (const [what, appends] of [

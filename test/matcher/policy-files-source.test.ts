@@ -6,8 +6,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { MemoryEventLog } from '../../eventlog/memory.ts';
 import { defaultPolicyPace } from '../../matcher/policy-changes-source.ts';
-import { policyFilesSource, synchronizePolicyFiles } from '../../matcher/policy-files-source.ts';
+import { policyFilesSource, synchronizePolicyFiles, ToldIssues } from '../../matcher/policy-files-source.ts';
 import { createLogger, type Logger } from '../../runtime/logger.ts';
+import { eventually } from '../support/eventually.ts';
 
 function policy(name: string, action = 'Audit'): string {
   return `apiVersion: security.kubearmor.com/v1
@@ -88,6 +89,23 @@ test('a folder without a policy is told once, whatever else is in it, and again 
   await rm(path.join(folder, 'a.yaml'));
   t.deepEqual(await synchronized(log, folder, logger), [], 'what was deleted is deleted all the same');
   t.is(told(), 3);
+});
+
+test('what one look has told, a source that goes on from it does not tell again', async (t) => {
+  const { write, folder, log, logger, lines } = await setting(t);
+  const paths = ['empty', 'filled'].map((name) => path.join(folder, name));
+  for (const each of paths) await mkdir(each);
+  await write('filled/a.yaml', policy('a'));
+  const options = { paths, sourceId: 'files', logger, told: new ToldIssues(logger), pace: toldAlone };
+  await synchronizePolicyFiles(log, options);
+  const stop = new AbortController();
+  const running = policyFilesSource(options).run(log, stop.signal);
+  // That it has come shows that the source has looked at both folders.
+  await write('filled/b.yaml', policy('b'));
+  await eventually('the source follows the folders', async () => ((await names(log)).length > 1 ? true : undefined));
+  stop.abort();
+  await running;
+  t.is(lines.filter((line) => line.includes('no policy in')).length, 1);
 });
 
 test('a policy that is refused is told as that, not as none', async (t) => {

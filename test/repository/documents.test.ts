@@ -1,12 +1,13 @@
 import test from 'ava';
 import { execFileSync } from 'node:child_process';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { configKeys } from '../../cli/config.ts';
 import { kafkaKeys } from '../../cli/kafka-settings.ts';
 import { exitCodes } from '../../cli/exit-codes.ts';
 import { packageRoot } from '../../cli/package-root.ts';
 import { errorCodes } from '../../runtime/errors.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const root = packageRoot();
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
@@ -79,9 +80,13 @@ test('every folder of code has a README of at most a page', (t) => {
 });
 
 test('package-lock.json holds everything that package.json asks for', (t) => {
+  // In a folder of its own: npm 9.2 empties node_modules also in a dry run.
+  const folder = temporaryDirectory(t);
+  for (const file of ['package.json', 'package-lock.json'])
+    copyFileSync(path.join(root, file), path.join(folder, file));
   const environment = { ...process.env, npm_config_loglevel: 'error' };
   t.notThrows(() =>
-    execFileSync('npm', ['ci', '--dry-run', '--offline', '--ignore-scripts'], { cwd: root, env: environment }),
+    execFileSync('npm', ['ci', '--dry-run', '--offline', '--ignore-scripts'], { cwd: folder, env: environment }),
   );
 });
 

@@ -1,5 +1,7 @@
 import test from 'ava';
-import { avroTypeOf } from '../../schemas/avro-types.ts';
+import avro from 'avsc';
+import fc from 'fast-check';
+import { avroTypeOf, avroTypeWrittenAs } from '../../schemas/avro-types.ts';
 import type { Coverage } from '../../schemas/generated.ts';
 import { topicNames } from '../../schemas/topics.ts';
 
@@ -31,6 +33,44 @@ test('a 64-bit field keeps values beyond 2^53 as bigint and is an ordinary long 
   t.deepEqual({ ...type.decode(bytes) }.session, value.session);
   t.is(type.decode(bytes).gaps[0]?.toTimeNs, 6n);
   t.true(JSON.stringify(type.type.schema()).includes('"long"'));
+});
+
+/** At every length that a long may have, both signs. */
+const longs = fc.oneof(
+  fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+  fc
+    .tuple(fc.nat({ max: 63 }), fc.integer({ min: -2, max: 2 }), fc.constantFrom(1n, -1n))
+    .map(([bits, by, sign]) => BigInt.asIntN(64, sign * 2n ** BigInt(bits) + BigInt(by))),
+);
+
+test('a bigint has the bytes of the long that it is, as any Avro tool writes and reads them', (t) => {
+  const type = avroTypeWrittenAs({ type: 'long', javaScript: 'bigint' });
+  // avsc's own way to longs of 64 bits.
+  const own = avro.types.LongType.__with({
+    fromBuffer: (buffer: Buffer) => buffer.readBigInt64LE(),
+    toBuffer: (value: bigint) => {
+      const buffer = Buffer.alloc(8);
+      buffer.writeBigInt64LE(value);
+      return buffer;
+    },
+    fromJSON: BigInt,
+    toJSON: Number,
+    isValid: () => true,
+    compare: () => 0,
+  });
+  fc.assert(
+    fc.property(longs, (value) => {
+      const bytes = type.toBuffer(value);
+      t.deepEqual(bytes, own.toBuffer(value));
+      t.is(type.fromBuffer(bytes), value);
+      if (bytes.length > 1) t.throws(() => type.fromBuffer(bytes.subarray(0, -1)) as unknown);
+    }),
+    { numRuns: 500 },
+  );
+  for (const invalid of [1, '1', null, undefined, 2n ** 63n, -(2n ** 63n) - 1n]) {
+    t.false(type.isValid(invalid));
+    t.throws(() => type.toBuffer(invalid), { message: /invalid "long"/u });
+  }
 });
 
 test('bytes are any Uint8Array, a view of a larger one too', (t) => {
