@@ -14,7 +14,7 @@ import type { Dimension, Policy, Postures, Rule } from './model.ts';
 import { entriesOf } from './path-entries.ts';
 import { buildPathTrie, createHits } from './path-trie.ts';
 import type { TrieEntry } from './path-trie.ts';
-import { bySpecificity } from './precedence.ts';
+import { byRank, bySpecificity } from './precedence.ts';
 import type { RankedRule, Scope } from './precedence.ts';
 import { byteStringOfText, canonicalPath, resolveRootLinks } from './root-links.ts';
 import type { ByteString, ResolvedLink } from './root-links.ts';
@@ -81,7 +81,7 @@ function rankedRules(policies: readonly Policy[], dimension: Dimension, links: r
       [],
     );
   }
-  return ranked.sort(bySpecificity);
+  return ranked.sort(byRank);
 }
 
 interface RulesContext {
@@ -214,11 +214,15 @@ function createRuleTable(
   ranked: readonly RankedRule[],
   scopes: readonly Scope[],
   sourcesOf: readonly (readonly number[])[],
-): Pick<RuleTable, 'ruleCount' | 'actions' | 'conditions' | 'sourceStarts' | 'sourceNumbers' | 'arguments'> {
+): Pick<
+  RuleTable,
+  'ruleCount' | 'namingRanks' | 'actions' | 'conditions' | 'sourceStarts' | 'sourceNumbers' | 'arguments'
+> {
   const sourceStarts = [0];
   for (const numbers of sourcesOf) sourceStarts.push((sourceStarts.at(-1) ?? 0) + numbers.length);
   return {
     ruleCount: new Set(ranked.map(({ rule }) => rule)).size,
+    namingRanks: namingRanksOf(ranked),
     actions: Uint8Array.from(ranked, ({ rule }) => actionNumbers[rule.action]),
     conditions: Uint8Array.from(scopes, ({ conditions }) => conditions),
     sourceStarts: Uint32Array.from(sourceStarts),
@@ -227,6 +231,16 @@ function createRuleTable(
       rule.allowedArguments === undefined ? undefined : new Set(rule.allowedArguments.map(byteStringOfText)),
     ),
   };
+}
+
+function namingRanksOf(ranked: readonly RankedRule[]): Uint32Array {
+  const ranks = new Uint32Array(ranked.length);
+  for (const [place, one] of ranked.entries()) {
+    const before = ranked[place - 1];
+    const isSame = before !== undefined && bySpecificity(before, one) === 0;
+    ranks[place] = isSame ? (ranks[place - 1] ?? 0) : place;
+  }
+  return ranks;
 }
 
 function nameRules(ranked: readonly RankedRule[]): readonly NamedRule[] {

@@ -55,6 +55,8 @@ export interface RuleTable {
   readonly named: readonly NamedRule[];
   /** How many rules there are; their pieces are as many as `named`. */
   readonly ruleCount: number;
+  /** Who is named: the lowest. The same for pieces of a rule that are equally specific; of these the first resource's is named. */
+  readonly namingRanks: Uint32Array;
   /** 0 Allow, 1 Audit, 2 Block. */
   readonly actions: Uint8Array;
   /** See conditions.ts. */
@@ -120,8 +122,8 @@ export function sizeOf(compiled: CompiledPolicy): CompiledSize {
     size.lifts += rules.lifts.length;
     const tries = [paths, names, sources];
     for (const trie of tries) size.states += trie.labels.length;
-    const { actions, conditions, sourceStarts, sourceNumbers, classes, liftStarts, lifts } = rules;
-    const arrays = [actions, conditions, sourceStarts, sourceNumbers, classes, liftStarts, lifts];
+    const { namingRanks, actions, conditions, sourceStarts, sourceNumbers, classes, liftStarts, lifts } = rules;
+    const arrays = [namingRanks, actions, conditions, sourceStarts, sourceNumbers, classes, liftStarts, lifts];
     for (const glob of globs) {
       size.states += glob.next.length / glob.classCount;
       arrays.push(glob.classes, glob.next, glob.acceptStarts, glob.values);

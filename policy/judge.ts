@@ -40,7 +40,7 @@ export function judge(compiled: CompiledPolicy, act: Act): Verdict {
     for (let resource = 0; resource < act.resources.length; resource++) {
       const start = applicable.length;
       findApplicable(rules, act, resource, sourceNumber, applicable);
-      block = moreSpecific(block, denyingBlock(rules, applicable, start));
+      block = moreSpecific(rules, block, denyingBlock(rules, applicable, start));
       if (missed === -1 && rules.isAllowList && !isDecided(rules, applicable, start)) missed = resource;
     }
   }
@@ -83,7 +83,7 @@ function denyingBlock(
   for (let at = start; at < applicable.length; at++) {
     const rule = applicable[at]?.rule ?? 0;
     if (actions[rule] !== actionNumbers.Block || liftedAt[classes[rule] ?? 0] === stamp) continue;
-    block = moreSpecific(block, applicable[at]);
+    block = moreSpecific(rules, block, applicable[at]);
   }
   return block;
 }
@@ -96,9 +96,14 @@ function isDecided(rules: CompiledRules, applicable: readonly ApplicableRule[], 
   return false;
 }
 
-/** A rule's number is its rank; among matches of one rule the first resource is named, its path before its called name. */
-function moreSpecific(one: ApplicableRule | undefined, other: ApplicableRule | undefined): ApplicableRule | undefined {
-  return one === undefined || (other !== undefined && other.rule < one.rule) ? other : one;
+/** Among matches of one rule that are equally specific the first resource is named, its path before its called name. */
+function moreSpecific(
+  { rules: { namingRanks } }: CompiledRules,
+  one: ApplicableRule | undefined,
+  other: ApplicableRule | undefined,
+): ApplicableRule | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return (namingRanks[other.rule] ?? 0) < (namingRanks[one.rule] ?? 0) ? other : one;
 }
 
 function mostSpecific(
@@ -107,7 +112,7 @@ function mostSpecific(
   action: number,
 ): ApplicableRule | undefined {
   let found: ApplicableRule | undefined;
-  for (const one of applicable) if (rules.rules.actions[one.rule] === action) found = moreSpecific(found, one);
+  for (const one of applicable) if (rules.rules.actions[one.rule] === action) found = moreSpecific(rules, found, one);
   return found;
 }
 

@@ -151,9 +151,13 @@ export function bySpecificity(one: RankedRule, other: RankedRule): number {
     compareText(one.policy.name, other.policy.name) ||
     compareText(one.policy.kind, other.policy.kind) ||
     listRanks[one.rule.list] - listRanks[other.rule.list] ||
-    one.rule.index - other.rule.index ||
-    compareText(subjectKey(one.subject), subjectKey(other.subject))
+    one.rule.index - other.rule.index
   );
+}
+
+/** As `bySpecificity`, with the pieces of one rule that are equally specific in an order of their own. */
+export function byRank(one: RankedRule, other: RankedRule): number {
+  return bySpecificity(one, other) || compareText(subjectKey(one.subject), subjectKey(other.subject));
 }
 
 const listRanks: Readonly<Record<RuleList, number>> = {

@@ -57,12 +57,15 @@ function namedBy({ rule }: Alert): string {
   return rule === null ? 'DefaultPosture' : `${rule.policyName} ${rule.block}.${rule.list}[${rule.index}]`;
 }
 
+// No event tells what names are looked up and when capabilities are used: such acts are judged alone (test/policy/cases.test.ts).
+const untold: readonly CaseEvent['operation'][] = ['lookup', 'capability'];
+
 for (const one of loadCases()) {
+  const events = one.events.filter(({ operation }) => !untold.includes(operation));
+  if (events.length === 0) continue;
   test(one.title, (t) => {
-    for (const [place, event] of one.events.entries()) {
-      const { expect, operation } = event;
-      // No event tells of these: they are judged as acts alone (test/policy/cases.test.ts).
-      if (operation === 'lookup' || operation === 'capability') continue;
+    for (const [place, event] of events.entries()) {
+      const { expect } = event;
       const found = alertsOf(one, event).map((alert) => ({
         alert: alert.action,
         enforcement: alert.enforcement,

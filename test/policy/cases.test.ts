@@ -54,8 +54,8 @@ function expectedAction({ policies }: PolicyCase, { expect }: PolicyCase['events
   if (expect.by === 'none') return undefined;
   if (expect.by === 'DefaultPosture') return expect.verdict === 'deny' ? 'Block' : 'Audit';
   for (const policy of policies) {
-    for (const { dimension, list, index, action } of policy.rules) {
-      if (`${policy.name} ${dimension}.${list}[${index}]` === expect.by) return action;
+    for (const { block, list, index, action } of policy.rules) {
+      if (`${policy.name} ${block}.${list}[${index}]` === expect.by) return action;
     }
   }
   throw new Error(`no policy of the case has the rule ${expect.by}`);

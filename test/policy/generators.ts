@@ -44,8 +44,12 @@ export const patterns = [
   ],
 ];
 
+function latin1(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
+
 /** Paths that tell any two of these patterns, and of the other subjects here, apart. */
-export const universe = pathsOf(['usr', 'bin', 'a', 'b', 'run', 'var', 'ur', 'zz', 'c'], 4);
+export const universe = pathsOf(['usr', 'bin', 'a', 'b', 'run', 'var', 'ur', 'zz', 'c', latin1('ü')], 4);
 
 const subject: fc.Arbitrary<Subject> = fc.oneof(
   { weight: 2, arbitrary: path.map((one): Subject => ({ kind: 'path', path: one })) },
