@@ -1,5 +1,6 @@
 import type { Issue } from '../policy/issue.ts';
-import { maxPatternsPerDimension, maxRulesPerDimension, pieceCountOf } from '../policy/compile.ts';
+import { maxPatternsPerDimension, pieceCountOf } from '../policy/canonical-subject.ts';
+import { maxRulesPerDimension } from '../policy/compile.ts';
 import { builtinDefaults, defaultsKind, type Dimension, type PalisadeDefaults, type Policy } from '../policy/model.ts';
 import { isPolicy, parsePolicy } from '../policy/parse.ts';
 import { ruleStatuses } from '../policy/rule-status.ts';
@@ -98,7 +99,7 @@ class Room {
   take(policy: Policy): boolean {
     const [rules, patterns] = [new Map(this.#rules), new Map(this.#patterns)];
     for (const rule of policy.rules) {
-      const pieces = pieceCountOf(rule);
+      const pieces = pieceCountOf(rule.subject);
       const counts = rule.subject.kind === 'pattern' ? [rules, patterns] : [rules];
       for (const of of counts) of.set(rule.dimension, (of.get(rule.dimension) ?? 0) + pieces);
     }

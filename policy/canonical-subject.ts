@@ -26,6 +26,17 @@ export interface CanonicalName {
   readonly name: string;
 }
 
+/**
+ * Patterns of one dimension that one target may have, each alternative counted: they are compiled together, where paths are
+ * only sorted. The published templates have 260 in all.
+ */
+export const maxPatternsPerDimension = 10_000;
+
+/** How many pieces a subject has: places that its rule takes in the tables of its dimension. */
+export function pieceCountOf(subject: Subject): number {
+  return piecesOf(subject, []).length;
+}
+
 /** The pieces of a subject, each once. Patterns were read before, so that every one can be. */
 export function piecesOf(subject: Subject, links: readonly ResolvedLink[]): readonly CanonicalSubject[] {
   switch (subject.kind) {

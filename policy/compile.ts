@@ -34,12 +34,6 @@ export interface CompileContext {
 export const maxRulesPerDimension = 200_000;
 
 /**
- * Patterns of one dimension that one target may have, each alternative counted: they are compiled together, where paths are
- * only sorted. The published templates have 260 in all.
- */
-export const maxPatternsPerDimension = 10_000;
-
-/**
  * Compiles the policies that apply to one target (`selects`), each of them once, in any order. Time and memory are linear in
  * their rules, but for sorting, and for patterns, which `limits` bounds. Throws POLICY_TOO_LARGE beyond a limit.
  */
@@ -59,11 +53,6 @@ export function compile(
     capabilities: of('capabilities'),
     links,
   };
-}
-
-/** How many places a rule takes in the tables of its dimension. */
-export function pieceCountOf(rule: Rule): number {
-  return piecesOf(rule.subject, []).length;
 }
 
 function rankedRules(policies: readonly Policy[], dimension: Dimension, links: readonly ResolvedLink[]): RankedRule[] {

@@ -30,16 +30,18 @@ export interface GlobLimits {
   readonly states: number;
   /** Bytes of its table, at the same moment. */
   readonly tableBytes: number;
+  /** Places of the program that are looked at on the way: what bounds the time. */
+  readonly steps: number;
 }
 
 /** A table of this size is in a core's second cache; the patterns of all published templates together need a fifth. */
-export const globLimits: GlobLimits = { states: 4_096, tableBytes: 1024 * 1024 };
+export const globLimits: GlobLimits = { states: 4_096, tableBytes: 1024 * 1024, steps: 50_000_000 };
 
 /**
  * What one pattern may need, so that several share an automaton, and the other side of a root's link has room: the most of a
  * published one is 60 states. `*a????????????` would need one for each set of places at which an `a` was.
  */
-export const lonePatternLimits: GlobLimits = { states: 1_024, tableBytes: 256 * 1024 };
+export const lonePatternLimits: GlobLimits = { states: 1_024, tableBytes: 256 * 1024, steps: 2_000_000 };
 
 const slash = 0x2f;
 const start = 1;
@@ -53,10 +55,12 @@ export function buildGlobAutomaton(globs: readonly ValuedGlob[], limits: GlobLim
   draft.numberOf(walk, []);
   draft.numberOf(walk, walk.start());
   const next: number[] = [];
+  let steps = 0;
   // States are added while they are gone through.
   for (const { places } of draft.states) {
     for (const byte of representatives) next.push(draft.numberOf(walk, walk.step(places, byte)));
-    if (draft.states.length > most) return undefined;
+    steps += (places.length + 1) * representatives.length;
+    if (draft.states.length > most || steps > limits.steps) return undefined;
   }
   return minimized({ classes, classCount: representatives.length, next, states: draft.states });
 }

@@ -26,6 +26,9 @@ export type ParsedGlob = { readonly globs: readonly Glob[] } | { readonly proble
 /** Most alternatives of a pattern written out: `{a,b}{c,d}` are four. The most seen in use are two. */
 export const maxAlternatives = 256;
 
+/** Most elements of all alternatives together: room for 256 of 128 bytes. */
+const maxElements = 32_768;
+
 /** Deepest nesting of braces. */
 const maxBraceDepth = 16;
 
@@ -37,6 +40,9 @@ export function parseGlob(pattern: string): ParsedGlob {
   const reading: Reading = { text: byteStringOfText(pattern), place: 0 };
   const rows = readAlternatives(reading, 0);
   if (typeof rows === 'string') return { problem: rows };
+  if (rows.reduce((sum, row) => sum + row.length, 0) > maxElements) {
+    return { problem: `Written out, its alternatives have more than ${maxElements} characters.` };
+  }
   return { globs: rows.map(normalize) };
 }
 
@@ -49,7 +55,7 @@ type Row = readonly GlobElement[];
 
 /** The rows up to the end, or up to the `,` or `}` that ends an alternative; a problem as text. */
 function readAlternatives(reading: Reading, depth: number): readonly Row[] | string {
-  let rows: readonly Row[] = [[]];
+  let rows: GlobElement[][] = [[]];
   const { text } = reading;
   while (reading.place < text.length) {
     const character = text.charAt(reading.place);
@@ -59,9 +65,17 @@ function readAlternatives(reading: Reading, depth: number): readonly Row[] | str
     if (rows.length * next.length > maxAlternatives) {
       return `Written out, its alternatives are more than ${maxAlternatives}.`;
     }
-    rows = rows.flatMap((row) => next.map((more) => [...row, ...more]));
+    rows = appended(rows, next);
   }
   return rows;
+}
+
+/** Rows of one element each are appended in place: a literal text would else take time in its square. */
+function appended(rows: readonly GlobElement[][], next: readonly Row[]): GlobElement[][] {
+  const [only, ...others] = next;
+  if (only === undefined || others.length > 0) return rows.flatMap((row) => next.map((more) => [...row, ...more]));
+  for (const row of rows) row.push(...only);
+  return [...rows];
 }
 
 function readBraces(reading: Reading, depth: number): readonly Row[] | string {

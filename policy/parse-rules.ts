@@ -1,6 +1,8 @@
 import type { Action, Dimension, Inherited, Rule, RuleList, RulePlace, Subject, UnjudgedReason } from './model.ts';
 import type { UnjudgedRule } from './model.ts';
+import { maxPatternsPerDimension, pieceCountOf } from './canonical-subject.ts';
 import { canonicalDomain } from './named.ts';
+import { fieldOfRule } from './rule-place.ts';
 import { actionWords } from './schema-parts.ts';
 import { fieldOf, flagOf, itemsOf, numberOf, textOfField, textsOf } from './shape.ts';
 import type { IssueList } from './shape.ts';
@@ -50,7 +52,21 @@ export function parseRules(spec: YamlNode | undefined, issues: IssueList): reado
       });
     }
   }
+  limitPatterns(rules, issues);
   return rules;
+}
+
+/** Refuses a policy whose patterns alone would pass what one target may have, at the rule that does. */
+function limitPatterns(rules: readonly Rule[], issues: IssueList): void {
+  let patterns = 0;
+  for (const rule of rules) {
+    if (rule.subject.kind !== 'pattern') continue;
+    patterns += pieceCountOf(rule.subject);
+    if (patterns <= maxPatternsPerDimension) continue;
+    const message = `Their alternatives written out, the policy has more than ${maxPatternsPerDimension} patterns.`;
+    issues.add('error', { line: rule.line, column: rule.column, width: 1 }, fieldOfRule(rule), message);
+    return;
+  }
 }
 
 function parseSubject(list: RuleList, node: YamlNode): Subject {

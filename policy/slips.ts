@@ -1,5 +1,8 @@
+import { globsOf, piecesOf } from './canonical-subject.ts';
+import { PlaceSets, programOf } from './glob-program.ts';
 import type { Policy, Rule } from './model.ts';
-import { fieldOfRule } from './rule-status.ts';
+import { fieldOfRule } from './rule-place.ts';
+import { usualRootLinks } from './root-links.ts';
 import type { IssueList } from './shape.ts';
 
 /** Where Kubernetes mounts a service account's token: the files are links into a directory whose name changes. */
@@ -36,6 +39,12 @@ function slipOf(rule: Rule): string | undefined {
       return `Nobody runs ${path}: process rules are about programs. To watch who opens the file, use \`file\`.`;
     }
   }
+  if (action === 'Block') {
+    const vital = vitalPathWithin(rule);
+    if (vital !== undefined) {
+      return `The Block covers ${vital}, without which most containers do not even start: is it meant to be so wide?`;
+    }
+  }
   if (action === 'Audit' && rule.readOnly && !rule.ownerOnly && speaksOfReading.test(rule.message)) {
     return 'Audit with `readOnly` alerts on writing, and exempts reading; the message speaks of access. Leave `readOnly` out.';
   }
@@ -43,4 +52,29 @@ function slipOf(rule: Rule): string | undefined {
     return 'The files of this directory are links into a subdirectory, so without `recursive: true` the rule covers none of them.';
   }
   return undefined;
+}
+
+/** What nearly every container runs, or opens, to start: a shell, the loader, libc. */
+const vitalPaths: Readonly<Record<'process' | 'file', readonly string[]>> = {
+  process: ['/usr/bin/sh', '/usr/bin/bash', '/usr/bin/dash'],
+  file: [
+    '/usr/lib/x86_64-linux-gnu/libc.so.6',
+    '/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2',
+    '/usr/lib/ld-musl-x86_64.so.1',
+  ],
+};
+
+/** One that a rule covers without naming it, for everybody's reading. */
+function vitalPathWithin(rule: Rule): string | undefined {
+  const { dimension, subject } = rule;
+  const isWide = subject.kind === 'pattern' || subject.kind === 'directory';
+  if (!isWide || (dimension !== 'process' && dimension !== 'file')) return undefined;
+  const isConditional = rule.sources.length > 0 || rule.readOnly || rule.ownerOnly || rule.terminalOnly;
+  if (isConditional) return undefined;
+  const globs = piecesOf(subject, usualRootLinks).flatMap((piece) =>
+    // A path is meant as it is written, also where it is an alternative of a pattern.
+    piece.kind === 'pattern' || piece.kind === 'directory' ? globsOf(piece, usualRootLinks) : [],
+  );
+  const walk = new PlaceSets(programOf(globs.map((glob) => ({ glob, value: 0 }))));
+  return vitalPaths[dimension].find((path) => walk.pathValues(walk.stepAll(walk.start(), path)).length > 0);
 }

@@ -99,6 +99,7 @@ const problems: readonly (readonly [string, RegExp])[] = [
   ['/a/[é]', /single bytes/],
   ['/a\\', /ends in a/],
   [`/${'{a,b}'.repeat(9)}`, /more than 256/],
+  [`/${'x'.repeat(3000)}{a,b,c}{d,e,f,g}`, /more than 32768 characters/],
   [`/${'{a,'.repeat(17)}${'}'.repeat(17)}`, /nested more than 16/],
 ];
 for (const [pattern, message] of problems) {
@@ -128,6 +129,12 @@ test('a pattern that would take too many states is refused by name', (t) => {
   t.regex(issues[0]?.message ?? '', /"\/\*\*\/\*a\?+" matches takes more than 1024 states/);
 });
 
+test('what an automaton costs is bounded in time, too', (t) => {
+  const globs = globsOf(['/**/ab*', '/**/*b/c']);
+  t.not(buildGlobAutomaton(globs, globLimits), undefined);
+  t.is(buildGlobAutomaton(globs, { ...globLimits, steps: 100 }), undefined);
+});
+
 test('states are made one where nothing tells them apart', (t) => {
   const [automaton] = compiled(['/a/{b,c}/x', '/a/[bc]/x']);
   const [once] = compiled(['/a/[bc]/x']);
@@ -144,7 +151,7 @@ test('patterns that end in two stars do not multiply', (t) => {
 
 test('a set that would explode is cut, and no automaton passes a limit', (t) => {
   const patterns = Array.from({ length: 14 }, (_, place) => `/**/x${place}/**/y${place}`);
-  const limits = { states: 300, tableBytes: 64 * 1024 };
+  const limits = { ...globLimits, states: 300, tableBytes: 64 * 1024 };
   t.is(buildGlobAutomaton(globsOf(patterns), limits), undefined);
   const automata = compiled(patterns, limits);
   t.true(automata.length > 1);
@@ -174,7 +181,7 @@ test('automata find what regular expressions find, together and cut', (t) => {
         const expected = (matches: typeof matchesPath, one: string): number[] =>
           slow.flatMap((globs, value) => (globs.some((glob) => matches(glob, one)) ? [value] : []));
         const together = compiled(patterns);
-        const cut = compiled(patterns, { states: 40, tableBytes: 8_000 });
+        const cut = compiled(patterns, { ...globLimits, states: 40, tableBytes: 8_000 });
         for (const one of [...paths, '/']) {
           const like = { paths: expected(matchesPath, one), directories: expected(matchesDirectory, one) };
           t.deepEqual(found(together, one), like, `${patterns.join(' ')} over ${one}`);
