@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { RetryOptions, SASLOptions } from 'kafkajs';
 import type { Logger } from '../runtime/logger.ts';
+import type { WireFormat } from './wire-format.ts';
 
 /** Where the brokers are and who we are to them. */
 export interface KafkaConnection {
@@ -21,6 +22,8 @@ export interface KafkaLogOptions extends KafkaConnection {
   readonly prefix: string;
   /** In the header `producer` of each record: name and version of the program. */
   readonly producer: string;
+  /** How values are framed: left out, in Avro single-object encoding; with a schema registry `createConfluentFormat`. */
+  readonly format?: WireFormat;
   readonly tuning?: Partial<KafkaTuning>;
 }
 

@@ -4,6 +4,7 @@ import { EventLogError } from './errors.ts';
 import { KafkaCluster } from './kafka-cluster.ts';
 import { kafkaErrorType } from './kafka-errors.ts';
 import { offsetOf, recordOf, type KafkaRecord, type ReadMessage } from './kafka-record.ts';
+import type { WireFormat } from './wire-format.ts';
 
 /** One partition to be read from an offset on. */
 export interface FetchWish {
@@ -61,6 +62,8 @@ export interface FetcherOptions {
   readonly prefix: string;
   /** Of one partition in one answer; more where one record is larger. */
   readonly bytes: number;
+  /** Gets the schemas of what was read before anybody decodes it. */
+  readonly format: WireFormat;
   /** Ends attempts. */
   readonly signal: AbortSignal;
 }
@@ -80,14 +83,20 @@ export class KafkaFetcher {
 
   /**
    * Reads from every wish, and waits up to `waitMs` milliseconds where nothing is there for any of them. Resolves to one
-   * answer a wish, in their order. Throws `OffsetOutOfRange`, and `EVENT_LOG_FAILED`, retriable where it may pass.
+   * answer a wish, in their order; whatever `format` needs to decode it is there by then. Throws `OffsetOutOfRange`, and
+   * `EVENT_LOG_FAILED` or `SCHEMA_REGISTRY_FAILED`, retriable where it may pass.
    */
   async fetch(wishes: readonly FetchWish[], waitMs: number): Promise<readonly Fetched[]> {
     const doing = `reading ${[...new Set(wishes.map(({ topic }) => topic))].join(', ')}`;
-    return this.#cluster.ask(doing, async (cluster) => {
+    const answers = await this.#cluster.ask(doing, async (cluster) => {
       const fetched = await this.#ask(cluster, wishes, waitMs, this.#options.bytes);
       return Promise.all(wishes.map((wish, place) => this.#pastEmptied(cluster, wish, fetched[place])));
     });
+    for (const [place, { topic }] of wishes.entries()) {
+      const values = answers[place]?.records.map(({ value }) => value) ?? [];
+      await this.#options.format.prepare(topic, values);
+    }
+    return answers;
   }
 
   async disconnect(): Promise<void> {

@@ -29,14 +29,14 @@ export async function openPartition(
   partition: number,
   signal: AbortSignal,
 ): Promise<HeldPartition> {
-  const { kafka, prefix, tuning, lookups } = services;
+  const { kafka, prefix, tuning, format, lookups } = services;
   const group = services.prefix + options.group;
   const lock = await PartitionLock.take(kafka, {
     transactionalId: `${group}.${options.topics.join('+')}.${partition}`,
     group,
     timeoutMs: tuning.transactionTimeoutMs,
   });
-  const fetcher = new KafkaFetcher(kafka, { prefix, bytes: tuning.fetchBytes, signal });
+  const fetcher = new KafkaFetcher(kafka, { prefix, bytes: tuning.fetchBytes, format, signal });
   try {
     const { positions, state } = await committedBy(services, options, partition);
     const cursors = [...positions].map(([topic, position]) => new KafkaCursor(topic, partition, position));

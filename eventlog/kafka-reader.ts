@@ -80,7 +80,7 @@ async function* followed(
   stretches: Promise<readonly Stretch[]>,
 ): AsyncGenerator<LogRecord> {
   const cursors = (await stretches).map(({ topic, partition, from }) => new KafkaCursor(topic, partition, from));
-  const fetcher = new KafkaFetcher(kafka, { prefix, bytes: tuning.fetchBytes, signal });
+  const fetcher = new KafkaFetcher(kafka, { prefix, bytes: tuning.fetchBytes, format, signal });
   const inputs = new KafkaInputs(fetcher, cursors, tuning.fetchWaitMs);
   try {
     while (!signal.aborted) {

@@ -26,14 +26,15 @@ export function createServices(options: KafkaLogOptions, closing: AbortSignal): 
   const { prefix, logger } = options;
   const kafka = createKafka(options);
   const tuning = { ...kafkaDefaults, ...options.tuning };
+  const format = options.format ?? createSingleObjectFormat();
   return {
     kafka,
     prefix,
     tuning,
-    format: createSingleObjectFormat(),
+    format,
     maker: new MessageMaker(options.producer),
     lookups: new KafkaLookups(kafka, prefix, closing),
-    fetcher: new KafkaFetcher(kafka, { prefix, bytes: tuning.fetchBytes, signal: closing }),
+    fetcher: new KafkaFetcher(kafka, { prefix, bytes: tuning.fetchBytes, format, signal: closing }),
     logger,
     closing,
   };
