@@ -126,9 +126,13 @@ async function recordKernel(recording: Recording): Promise<Recorder> {
     const drain = new AbortController();
     const never = new AbortController();
     const group = { group: 'recording', topics: capturedTopics, tables: [], signal: never.signal, drain: drain.signal };
+    let running: Promise<void> | undefined;
     // A group, since what it has not read is never trimmed.
     const recorded = log.consume(group, async (partition) => {
       for await (const batch of partition.batches()) {
+        // From when the kernel is watched: loading the programs takes a second or two.
+        if (batch.records.some(({ topic }) => topic === 'raw-events'))
+          running ??= endAfter(options.durationMs, stop, signal);
         for (const one of batch.records) await recorder.add(one);
         await batch.commit([]);
       }
@@ -137,15 +141,14 @@ async function recordKernel(recording: Recording): Promise<Recorder> {
     recorded.catch(() => {
       stop.abort();
     });
-    const running = endAfter(options.durationMs, stop, signal);
     try {
       const stages = [policyFilesSource(policies), collector];
       await runStages(stages, log, { logger, metrics: new Metrics() }, signal);
     } finally {
       stop.abort();
       drain.abort();
-      await running;
       await recorded;
+      await running;
     }
   });
 }

@@ -50,6 +50,20 @@ test('record writes what the kernel tells, policies ahead of it, and leaves noth
   t.true(ended, 'its session is at an end: nothing is in the ring any more');
 });
 
+test('the time of a record is told from when the kernel is watched', async (t) => {
+  await using home = new PalisadeHome();
+  const file = path.join(home.dataDirectory, 'timed.avro');
+  const { code, errors } = await home.run(['record', '-o', file, '--for', '3s']);
+  t.is(code, 0, errors);
+  await using capture = await CaptureEventLog.open(file);
+  const times: bigint[] = [];
+  for await (const { record } of capture.progress(new AbortController().signal))
+    if (record.topic === 'raw-events' && record.value !== undefined) times.push(record.value.baseTimeNs);
+  // An empty batch with the time comes once a second.
+  const spanNs = (times.at(-1) ?? 0n) - (times[0] ?? 0n);
+  t.true(spanNs >= 2_000_000_000n, `${spanNs} ns between the first batch and the last`);
+});
+
 test('a record whose monitor cannot start leaves an earlier capture as it is, and nothing beside it', async (t) => {
   await using home = new PalisadeHome();
   const folder = path.join(home.dataDirectory, 'captures');
