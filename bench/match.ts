@@ -47,6 +47,42 @@ function rulesOf(count: number): readonly Rule[] {
   });
 }
 
+/** A quarter names at any depth, a quarter endings, a quarter below a directory, a quarter in somebody's home. */
+function patternRulesOf(count: number): readonly Rule[] {
+  const forms = [
+    (place: number): string => `/**/secret-${place}`,
+    (place: number): string => `*.ext${place}`,
+    (place: number): string => `/srv/app-${place % 97}/**/*.unit-${place}`,
+    (place: number): string => `/home/*/.tool-${place}/**`,
+  ];
+  return rulesOf(count).map((rule, place): Rule => {
+    const pattern = (forms[place % forms.length] ?? String)(place);
+    return { ...rule, list: 'matchPatterns', subject: { kind: 'pattern', pattern }, sources: [] };
+  });
+}
+
+/** A path that the pattern of this place matches. */
+function pathOfPattern(place: number): string {
+  const paths = [
+    `/var/lib/app/secret-${place}`,
+    `/usr/share/app/file.ext${place}`,
+    `/srv/app-${place % 97}/etc/conf/x.unit-${place}`,
+    `/home/worker/.tool-${place}/cache/data`,
+  ];
+  return paths[place % paths.length] ?? '/';
+}
+
+/** The same as a regular expression, by hand for these four forms. */
+function expressionOf(pattern: string): RegExp {
+  const rooted = pattern.startsWith('/') ? pattern : `/**/${pattern}`;
+  const source = rooted
+    .replace(/[.]/g, '\\.')
+    .replace(/\/\*\*\//g, '/(?:.+/)?')
+    .replace(/\*\*$/, '.+')
+    .replace(/(?<!\))\*/g, '[^/]*');
+  return new RegExp(`^${source}$`);
+}
+
 function policyOf(rules: readonly Rule[]): Policy {
   const selector = { matchLabels: new Map(), matchExpressions: [], containerNames: undefined, hostNames: [] };
   return { kind: 'KubeArmorPolicy', namespace: 'ns', name: 'bench', file: 'bench.yaml', selector, rules, unjudged: [] };
@@ -97,12 +133,12 @@ function pathsOf(count: number): readonly string[] {
   );
 }
 
-function judged(count: number): Measurements {
-  const policy = policyOf(rulesOf(count));
+function judged(rules: readonly Rule[], paths: readonly string[]): Measurements {
+  const policy = policyOf(rules);
   const start = process.hrtime.bigint();
   const compiled = compile([policy], { rootLinks: null, postures: builtinDefaults.hostPostures });
   const compileMs = Number(process.hrtime.bigint() - start) / 1e6;
-  const acts = pathsOf(count).map(actOf);
+  const acts = paths.map(actOf);
   const actNs = measure(actsPerRound, (place) => judge(compiled, acts[place % acts.length] ?? actOf('/')));
   return { actNs, compileMs, tableBytes: sizeOf(compiled).tableBytes };
 }
@@ -113,26 +149,51 @@ function scanned(count: number): Measurements {
   return { actNs: measure(scannedPerRound, (place) => scan(rules, paths[place % paths.length] ?? '')) };
 }
 
+function scannedPatterns(count: number): Measurements {
+  const expressions = patternRulesOf(count).flatMap(({ subject }) =>
+    subject.kind === 'pattern' ? [expressionOf(subject.pattern)] : [],
+  );
+  const paths = patternPathsOf(count);
+  const scanOne = (path: string): number => expressions.reduce((sum, one) => sum + (one.test(path) ? 1 : 0), 0);
+  return { actNs: measure(scannedPerRound, (place) => scanOne(paths[place % paths.length] ?? '')) };
+}
+
+function patternPathsOf(count: number): readonly string[] {
+  return pathsOf(count).map((path, place) => (place % 2 === 0 ? pathOfPattern((place / 2) % count) : path));
+}
+
+const patternCounts = [10, 100, 1000];
+const judgedPatternsName = (count: number): string => `${count} patterns, judged`;
+const scannedPatternsName = (count: number): string => `${count} patterns, one by one`;
+
 const judgedName = (count: number): string => `${count} rules, judged`;
 const scannedName = (count: number): string => `${count} rules, one by one`;
 
-/** What judging one act costs for more and more rules, against looking at every rule in turn. */
+/** What judging one act costs for more and more rules, and patterns, against looking at every one in turn. */
 export const match: Benchmark = {
   trials: 5,
-  variants: Object.fromEntries(
-    ruleCounts.flatMap((count) => [
-      [judgedName(count), () => Promise.resolve(judged(count))],
-      [scannedName(count), () => Promise.resolve(scanned(count))],
+  variants: Object.fromEntries([
+    ...ruleCounts.flatMap((count) => [
+      [judgedName(count), () => Promise.resolve(judged(rulesOf(count), pathsOf(count)))] as const,
+      [scannedName(count), () => Promise.resolve(scanned(count))] as const,
     ]),
-  ),
+    ...patternCounts.flatMap((count) => [
+      [judgedPatternsName(count), () => Promise.resolve(judged(patternRulesOf(count), patternPathsOf(count)))] as const,
+      [scannedPatternsName(count), () => Promise.resolve(scannedPatterns(count))] as const,
+    ]),
+  ]),
   figures: (results) => [
-    ...ruleCounts.flatMap((count) => {
-      const of = (measurement: string): readonly number[] => results(judgedName(count), measurement);
-      const scannedNs = results(scannedName(count), 'actNs');
+    ...[
+      ...ruleCounts.map((count) => [`${count} rules`, judgedName(count), scannedName(count)] as const),
+      ...patternCounts.map(
+        (count) => [`${count} patterns`, judgedPatternsName(count), scannedPatternsName(count)] as const,
+      ),
+    ].flatMap(([what, judgedVariant, scannedVariant]) => {
+      const of = (measurement: string): readonly number[] => results(judgedVariant, measurement);
       return [
-        { figure: `act, ${count} rules`, unit: 'ns/event', values: of('actNs'), baseline: scannedNs },
-        { figure: `compile, ${count} rules`, unit: 'ms', values: of('compileMs'), baseline: null },
-        { figure: `tables, ${count} rules`, unit: 'bytes', values: of('tableBytes'), baseline: null },
+        { figure: `act, ${what}`, unit: 'ns/event', values: of('actNs'), baseline: results(scannedVariant, 'actNs') },
+        { figure: `compile, ${what}`, unit: 'ms', values: of('compileMs'), baseline: null },
+        { figure: `tables, ${what}`, unit: 'bytes', values: of('tableBytes'), baseline: null },
       ];
     }),
     {

@@ -17,6 +17,7 @@ import type { TrieEntry } from './path-trie.ts';
 import { byRank, bySpecificity } from './precedence.ts';
 import type { RankedRule, Scope } from './precedence.ts';
 import { byteStringOfText, canonicalPath, resolveRootLinks } from './root-links.ts';
+import { writtenPattern } from './rule-form.ts';
 import type { ByteString, ResolvedLink } from './root-links.ts';
 
 /** What a target has besides its policies. */
@@ -233,12 +234,15 @@ function namingRanksOf(ranked: readonly RankedRule[]): Uint32Array {
 }
 
 function nameRules(ranked: readonly RankedRule[]): readonly NamedRule[] {
-  const references = new Map<Rule, RuleReference>();
+  const known = new Map<Rule, Pick<NamedRule, 'reference' | 'pattern'>>();
   return ranked.map(({ policy, rule, subject }) => {
-    const reference = references.get(rule) ?? referenceOf(policy, rule);
-    references.set(rule, reference);
+    const shared = known.get(rule) ?? {
+      reference: referenceOf(policy, rule),
+      pattern: writtenPattern(rule.subject),
+    };
+    known.set(rule, shared);
     const isName = subject.kind === 'protocol' || subject.kind === 'domain' || subject.kind === 'capability';
-    return { rule, reference, name: isName ? subject.name : '' };
+    return { rule, ...shared, name: isName ? subject.name : '' };
   });
 }
 

@@ -1,6 +1,6 @@
 import type { RuleReference } from '../schemas/generated.ts';
 import type { GlobAutomaton } from './glob-automaton.ts';
-import type { GlobProgram } from './glob-program.ts';
+import type { GlobProgram, PlaceSets } from './glob-program.ts';
 import { dimensions } from './model.ts';
 import type { Dimension, Posture, Rule } from './model.ts';
 import type { Hits, PathTrie } from './path-trie.ts';
@@ -87,6 +87,8 @@ export interface NamedRule {
   /** One object for all pieces of a rule. */
   readonly reference: RuleReference;
   readonly rule: Rule;
+  /** Of a rule with a pattern, one object for all pieces. */
+  readonly pattern: PlaceSets | undefined;
   /** In a dimension without paths the element of the comma list; else empty. */
   readonly name: string;
 }

@@ -3,8 +3,7 @@ import type { Act, NamedAct, PathAct } from './act.ts';
 import { findApplicable, findNamed, sourceNumberOf } from './applicable-rules.ts';
 import type { ApplicableRule } from './applicable-rules.ts';
 import { actionNumbers } from './compiled-policy.ts';
-import type { CompiledPolicy, CompiledRules } from './compiled-policy.ts';
-import type { Rule } from './model.ts';
+import type { CompiledPolicy, CompiledRules, NamedRule } from './compiled-policy.ts';
 import { byteStringOf, bytesOf } from './root-links.ts';
 import { pathInRuleForm } from './rule-form.ts';
 import type { MatchedRule, Verdict } from './verdict.ts';
@@ -139,7 +138,7 @@ function ruleVerdict(
       resource: match.resource,
       ...(isNamed(act)
         ? { matchedPath: Buffer.from(named.name), matchedBy: 'name' as const }
-        : matchedPathOf(compiled, act, rule, match)),
+        : matchedPathOf(compiled, act, named, match)),
     },
     resource: match.resource,
     missedAllowList,
@@ -150,7 +149,7 @@ function ruleVerdict(
 function matchedPathOf(
   compiled: CompiledPolicy,
   act: PathAct,
-  { subject }: Rule,
+  { rule: { subject }, pattern }: NamedRule,
   match: ApplicableRule,
 ): Pick<MatchedRule, 'matchedPath' | 'matchedBy'> {
   const resource = act.resources[match.resource];
@@ -159,7 +158,7 @@ function matchedPathOf(
   // The end of a path has no other form: which link it goes through is not known.
   const isEnd = resource.truncated && !match.byCalledName;
   return {
-    matchedPath: isEnd ? path : bytesOf(pathInRuleForm(subject, byteStringOf(path), compiled.links)),
+    matchedPath: isEnd ? path : bytesOf(pathInRuleForm({ subject, pattern }, byteStringOf(path), compiled.links)),
     matchedBy: match.byCalledName ? 'calledName' : 'path',
   };
 }
