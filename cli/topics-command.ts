@@ -1,6 +1,8 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import { Argument, InvalidArgumentError, type Command } from 'commander';
 import process from 'node:process';
+import { selfContainedSchema } from '../schemas/self-contained.ts';
 import { topicPlans } from '../schemas/topic-plan.ts';
+import { topicNames, type TopicName } from '../schemas/topics.ts';
 import { configSchema, type ConfigSources } from './config.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { jsonText } from './json-text.ts';
@@ -47,6 +49,15 @@ export function addTopics({ program, end, write }: TopicsCommandOptions): void {
     .action(async (flags: Flags) => {
       const { applyTopics } = await import('./topics.ts');
       end(await applyTopics(optionsFrom(flags, write)));
+    });
+  topics
+    .command('schema')
+    .addArgument(new Argument('<topic>').choices(topicNames))
+    .description("Print the Avro schema of a topic's values in one piece, for programs that read it.")
+    .exitOverride()
+    .action((topic: TopicName) => {
+      write(`${selfContainedSchema(topic)}\n`);
+      end(exitCodes.done);
     });
   command('acls', "Print who may do what as Kafka's ACLs: lines of kafka-acls.sh. Asks no cluster.")
     .option('--node <id...>', 'nodes whose collectors may write raw events', nodesFrom)
