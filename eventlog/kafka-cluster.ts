@@ -1,5 +1,6 @@
 import type { Cluster, Kafka } from 'kafkajs';
 import { retry } from '../runtime/retry.ts';
+import { EventLogError } from './errors.ts';
 import { createCluster } from './kafka-client.ts';
 import { kafkaFailure } from './kafka-errors.ts';
 
@@ -21,6 +22,7 @@ export class KafkaCluster {
 
   /** Throws `EVENT_LOG_FAILED`, retriable where it may pass, and what `question` throws as an `EventLogError`. */
   async ask<Answer>(doing: string, question: (cluster: Cluster) => Promise<Answer>): Promise<Answer> {
+    if (this.#ending.signal.aborted) throw new EventLogError('EVENT_LOG_FAILED', `${doing} failed: the log was closed`);
     const asking = retry((attempt) => this.#attempt(doing, question, attempt), { ...askRetry, signal: this.#signal });
     this.#asking.add(asking);
     try {
@@ -30,11 +32,12 @@ export class KafkaCluster {
     }
   }
 
-  /** Ends what is being asked, and waits for its end: an attempt that went on would connect again. */
+  /**
+   * Waits for what is being asked, which is not asked again. Disconnected under it, kafkajs would forget a connection that is
+   * just being made, and never close it.
+   */
   async disconnect(): Promise<void> {
     this.#ending.abort();
-    await this.#cluster.disconnect();
-    if (this.#asking.size === 0) return;
     await Promise.allSettled(this.#asking);
     await this.#cluster.disconnect();
   }

@@ -40,7 +40,7 @@ export interface KafkaTuning {
   readonly chunkBytes: number;
   /** Bytes of one partition in a fetched response; more where one record is larger. */
   readonly fetchBytes: number;
-  /** How long a broker may wait for something to come before it answers a fetch, milliseconds. */
+  /** How long a broker may wait for something to come before it answers a fetch, milliseconds: a partition is given up as fast. */
   readonly fetchWaitMs: number;
 }
 
@@ -50,7 +50,7 @@ export const kafkaDefaults: KafkaTuning = {
   transactionTimeoutMs: 15_000,
   chunkBytes: 1 << 20,
   fetchBytes: 4 << 20,
-  fetchWaitMs: 500,
+  fetchWaitMs: 250,
 };
 
 /**

@@ -69,12 +69,14 @@ export interface FetcherOptions {
 }
 
 /**
- * Reads partitions from any offset at read_committed, without a group. One question at a time: a broker answers those of
- * one connection one after another, so who waits for records to come has a fetcher of its own. To be disconnected.
+ * Reads partitions from any offset at read_committed, without a group. Its questions are answered one after another, so who
+ * waits for records to come has a fetcher of its own. To be disconnected.
  */
 export class KafkaFetcher {
   readonly #cluster: KafkaCluster;
   readonly #options: FetcherOptions;
+  /** Broker → the end of the last request to it; never rejects. */
+  readonly #turns = new Map<string, Promise<void>>();
 
   constructor(kafka: Kafka, options: FetcherOptions) {
     this.#cluster = new KafkaCluster(kafka, options.signal);
@@ -135,8 +137,7 @@ export class KafkaFetcher {
     await Promise.all(
       [...byLeader].map(async ([nodeId, theirs]) => {
         const broker = await cluster.findBroker({ nodeId });
-        const answer = (await inRange(
-          theirs,
+        const fetch = (): Promise<unknown> =>
           broker.fetch({
             isolationLevel: readCommitted,
             maxWaitTime: patienceMs,
@@ -146,12 +147,32 @@ export class KafkaFetcher {
               topic: prefix + topic,
               partitions: [{ partition, fetchOffset: String(offset), maxBytes }],
             })),
-          }),
-        )) as FetchAnswer;
+          });
+        const answer = (await inRange(theirs, this.#inTurn(nodeId, fetch))) as FetchAnswer;
         for (const wish of theirs) found.set(wish, fetchedOf(wish, prefix, answer));
       }),
     );
     return wishes.map((wish) => found.get(wish) ?? { records: [], next: wish.offset, stableEnd: wish.offset });
+  }
+
+  /**
+   * One request to a broker at a time. It answers those of one connection one after another anyway, and kafkajs opens the
+   * connection once for each request that finds it closed, of which it closes the last one alone.
+   */
+  async #inTurn<Answer>(nodeId: string, request: () => Promise<Answer>): Promise<Answer> {
+    const before = this.#turns.get(nodeId);
+    const turn = (async () => {
+      await before;
+      return request();
+    })();
+    this.#turns.set(
+      nodeId,
+      turn.then(
+        () => undefined,
+        () => undefined,
+      ),
+    );
+    return turn;
   }
 
   #leaderOf(cluster: Cluster, { topic, partition }: FetchWish): string {
