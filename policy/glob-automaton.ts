@@ -35,19 +35,25 @@ export interface GlobLimits {
 }
 
 /** A table of this size is in a core's second cache; the patterns of all published templates together need a fifth. */
-export const globLimits: GlobLimits = { states: 4_096, tableBytes: 1024 * 1024, steps: 50_000_000 };
+export const globLimits: GlobLimits = { states: 4_096, tableBytes: 1024 * 1024, steps: 10_000_000 };
 
 /**
- * What one pattern may need, so that several share an automaton, and the other side of a root's link has room: the most of a
- * published one is 60 states. `*a????????????` would need one for each set of places at which an `a` was.
+ * What one pattern may need, all its alternatives and the other sides of root links together: the most of a published one is
+ * 60 states. `*a????????????` would need one for each set of places at which an `a` was.
  */
-export const lonePatternLimits: GlobLimits = { states: 1_024, tableBytes: 256 * 1024, steps: 2_000_000 };
+export const lonePatternLimits: GlobLimits = { ...globLimits, steps: 500_000 };
 
 const slash = 0x2f;
 const start = 1;
 
-/** The automaton of `globs`; `undefined` where it would pass a limit, which is found before more than that is spent. */
-export function buildGlobAutomaton(globs: readonly ValuedGlob[], limits: GlobLimits): GlobAutomaton | undefined {
+/** An automaton, `undefined` where it would pass a limit, and what it took. */
+export interface BuiltAutomaton {
+  readonly automaton: GlobAutomaton | undefined;
+  readonly steps: number;
+}
+
+/** The automaton of `globs`. A limit that it would pass is found before more than that is spent. */
+export function buildGlobAutomaton(globs: readonly ValuedGlob[], limits: GlobLimits): BuiltAutomaton {
   const walk = new PlaceSets(programOf(globs));
   const { classes, representatives } = byteClassesOf([walk.program]);
   const most = Math.min(limits.states, Math.floor(limits.tableBytes / (4 * representatives.length)));
@@ -60,9 +66,10 @@ export function buildGlobAutomaton(globs: readonly ValuedGlob[], limits: GlobLim
   for (const { places } of draft.states) {
     for (const byte of representatives) next.push(draft.numberOf(walk, walk.step(places, byte)));
     steps += (places.length + 1) * representatives.length;
-    if (draft.states.length > most || steps > limits.steps) return undefined;
+    if (draft.states.length > most || steps > limits.steps) return { automaton: undefined, steps };
   }
-  return minimized({ classes, classCount: representatives.length, next, states: draft.states });
+  const automaton = minimized({ classes, classCount: representatives.length, next, states: draft.states });
+  return { automaton, steps };
 }
 
 interface DraftState {

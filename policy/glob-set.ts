@@ -5,6 +5,12 @@ import type { GlobAutomaton, GlobLimits } from './glob-automaton.ts';
 import type { ValuedGlob } from './glob-program.ts';
 
 /**
+ * Most steps that are spent on automata of several globs; what is left then gets one each. Some seconds: sets in use take a
+ * hundredth.
+ */
+const maxStepsTogether = 50_000_000;
+
+/**
  * Globs as few automata as the limits allow: those that begin at any depth and those that count their components apart, since
  * together they need a state for each of the one at each depth of the other; of either all together, else each half of them,
  * and so on. How they are cut changes nothing but the time that a walk takes. A glob that passes the limits even alone is
@@ -18,13 +24,17 @@ export function buildGlobSet(
   const refused: ValuedGlob[] = [];
   const sorted = sortedByText(globs);
   const waiting = [sorted.filter(({ glob }) => !isFloating(glob)), sorted.filter(({ glob }) => isFloating(glob))];
+  let stepsLeft = maxStepsTogether;
   for (let some = waiting.pop(); some !== undefined; some = waiting.pop()) {
     const [only] = some;
     if (only === undefined) continue;
-    const automaton = buildGlobAutomaton(some, limits);
+    const isAlone = some.length === 1;
+    const allowed = isAlone ? limits.steps : Math.min(limits.steps, stepsLeft);
+    const { automaton, steps } = buildGlobAutomaton(some, { ...limits, steps: allowed });
+    if (!isAlone) stepsLeft -= steps;
     if (automaton !== undefined) {
       automata.push(automaton);
-    } else if (some.length === 1) {
+    } else if (isAlone) {
       refused.push(only);
     } else {
       const middle = Math.ceil(some.length / 2);

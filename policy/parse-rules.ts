@@ -1,8 +1,10 @@
 import type { Action, Dimension, Inherited, Rule, RuleList, RulePlace, Subject, UnjudgedReason } from './model.ts';
 import type { UnjudgedRule } from './model.ts';
-import { maxPatternsPerDimension, pieceCountOf } from './canonical-subject.ts';
+import { maxPatternsPerDimension, piecesOf } from './canonical-subject.ts';
+import { buildGlobAutomaton, lonePatternLimits } from './glob-automaton.ts';
 import { canonicalDomain } from './named.ts';
 import { fieldOfRule } from './rule-place.ts';
+import { usualRootLinks } from './root-links.ts';
 import { actionWords } from './schema-parts.ts';
 import { fieldOf, flagOf, itemsOf, numberOf, textOfField, textsOf } from './shape.ts';
 import type { IssueList } from './shape.ts';
@@ -56,17 +58,47 @@ export function parseRules(spec: YamlNode | undefined, issues: IssueList): reado
   return rules;
 }
 
-/** Refuses a policy whose patterns alone would pass what one target may have, at the rule that does. */
+/**
+ * Steps that all patterns of one policy may take to compile, each by itself: 40 at the limit of one. It bounds the time that a
+ * document takes to read, and so what all of them take to compile.
+ */
+const maxPatternSteps = 40 * lonePatternLimits.steps;
+
+/** Refuses patterns that no target could have: at the first rule that passes a limit. */
 function limitPatterns(rules: readonly Rule[], issues: IssueList): void {
-  let patterns = 0;
+  let count = 0;
+  let stepsLeft = maxPatternSteps;
   for (const rule of rules) {
     if (rule.subject.kind !== 'pattern') continue;
-    patterns += pieceCountOf(rule.subject);
-    if (patterns <= maxPatternsPerDimension) continue;
-    const message = `Their alternatives written out, the policy has more than ${maxPatternsPerDimension} patterns.`;
-    issues.add('error', { line: rule.line, column: rule.column, width: 1 }, fieldOfRule(rule), message);
+    // With the forms that most roots give them, so that no target's compilation meets one that does not fit.
+    const pieces = piecesOf(rule.subject, usualRootLinks);
+    const forms = pieces.flatMap((piece) => (piece.kind === 'pattern' ? piece.forms : []));
+    const valued = forms.map((glob) => ({ glob, value: 0 }));
+    const allowed = Math.min(lonePatternLimits.steps, stepsLeft);
+    const { automaton, steps } = buildGlobAutomaton(valued, { ...lonePatternLimits, steps: allowed });
+    count += pieces.length;
+    stepsLeft -= steps;
+    const message = patternProblem({ count, fits: automaton !== undefined, stepsLeft }, rule.subject.pattern);
+    if (message === undefined) continue;
+    issues.add('error', { line: rule.line, column: rule.column, width: 1 }, `${fieldOfRule(rule)}.pattern`, message);
     return;
   }
+}
+
+function patternProblem(
+  { count, fits, stepsLeft }: { readonly count: number; readonly fits: boolean; readonly stepsLeft: number },
+  pattern: string,
+): string | undefined {
+  if (count > maxPatternsPerDimension) {
+    return `Their alternatives written out, the policy has more than ${maxPatternsPerDimension} patterns.`;
+  }
+  if (stepsLeft <= 0)
+    return 'Up to this one, the patterns of the policy take too long to compile: write them in more policies.';
+  if (fits) return undefined;
+  return (
+    `To tell what "${pattern}" matches takes more than ${lonePatternLimits.states} states: a \`*\` or \`**\` is followed by too ` +
+    'many places that could be several things. Write it in more patterns, or a wider one.'
+  );
 }
 
 function parseSubject(list: RuleList, node: YamlNode): Subject {

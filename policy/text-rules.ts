@@ -1,9 +1,5 @@
 import { parseGlob } from './glob.ts';
-import { lonePatternLimits } from './glob-automaton.ts';
-import { canonicalGlob, formsOfGlob } from './glob-forms.ts';
-import { buildGlobSet } from './glob-set.ts';
 import { nearestName } from './nearest.ts';
-import { usualRootLinks } from './root-links.ts';
 import type { Shape, TextProblem } from './shape.ts';
 
 /** Longest path, as KubeArmor's CRDs have it. */
@@ -114,15 +110,6 @@ export const pattern: Shape = {
     if (text.includes('\0')) return problem('error', 'A path holds no NUL character.', { expected });
     const parsed = parseGlob(text);
     if ('problem' in parsed) return problem('error', `This is no glob. ${parsed.problem}`, { expected });
-    // With the forms that most roots give it, so that no target's compilation meets a pattern that does not fit.
-    const forms = parsed.globs.flatMap((glob) => formsOfGlob(canonicalGlob(glob, usualRootLinks), usualRootLinks));
-    const valued = forms.map((glob) => ({ glob, value: 0 }));
-    if (buildGlobSet(valued, lonePatternLimits).refused.length > 0) {
-      const message =
-        `To tell what "${text}" matches takes more than ${lonePatternLimits.states} states: a \`*\` or \`**\` is followed by too ` +
-        'many places that could be several things. Write it in more patterns, or a wider one.';
-      return problem('error', message, { expected });
-    }
     return patternSlips(text);
   },
 };
