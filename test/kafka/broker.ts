@@ -20,6 +20,8 @@ const clusterId = 'MkU3OEVBNTcwNTJENDM2Qk';
 export interface Broker extends AsyncDisposable {
   /** `127.0.0.1:PORT`. The same after `restart`. */
   readonly address: string;
+  /** The same for `users`, who are held to ACLs there; whoever comes by `address` may do everything. */
+  readonly saslAddress: string | undefined;
   readonly pid: number;
   /** Ends it at once, as a power failure of its machine would end it but for the disk. */
   kill(): Promise<void>;
@@ -27,17 +29,25 @@ export interface Broker extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
+export interface BrokerOptions {
+  /** Name → password of those who come by SASL PLAIN. */
+  readonly users?: Readonly<Record<string, string>>;
+}
+
 /** Starts a broker with a directory of its own, which goes when the broker is disposed of. It dies with this process. */
-export async function startBroker(): Promise<Broker> {
+export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
   const libraries = brokerFiles();
   const directory = mkdtempSync(path.join(tmpdir(), 'palisade-kafka-'));
   try {
     for (let attempt = 1; ; attempt++) {
       const ports = await freePorts();
-      writeConfiguration(directory, ports);
+      writeConfiguration(directory, ports, options);
       if (attempt === 1) format(libraries, directory);
       const started = await start(libraries, directory, ports.broker);
-      if (typeof started !== 'string') return running(libraries, directory, ports.broker, started);
+      if (typeof started !== 'string') {
+        const saslAddress = options.users === undefined ? undefined : `127.0.0.1:${ports.sasl}`;
+        return running({ libraries, directory, port: ports.broker, saslAddress }, started);
+      }
       if (attempt >= maxPortTries || !started.includes('BindException')) {
         throw new Error(`the Kafka broker did not start: ${started}`);
       }
@@ -51,10 +61,11 @@ export async function startBroker(): Promise<Broker> {
 interface Ports {
   readonly broker: number;
   readonly controller: number;
+  readonly sasl: number;
 }
 
 async function freePorts(): Promise<Ports> {
-  const servers = [createServer(), createServer()];
+  const servers = [createServer(), createServer(), createServer()];
   const ports: number[] = [];
   for (const server of servers) {
     server.listen(0, '127.0.0.1');
@@ -63,18 +74,37 @@ async function freePorts(): Promise<Ports> {
     if (typeof address === 'object' && address !== null) ports.push(address.port);
   }
   for (const server of servers) server.close();
-  const [broker = 0, controller = 0] = ports;
-  return { broker, controller };
+  const [broker = 0, controller = 0, sasl = 0] = ports;
+  return { broker, controller, sasl };
 }
 
-function writeConfiguration(directory: string, ports: Ports): void {
+/** A listener for users, and ACLs for all who have a name. */
+function saslSettings(users: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const entries = Object.entries(users).map(([name, password]) => `user_${name}="${password}"`);
+  const login = `org.apache.kafka.common.security.plain.PlainLoginModule required ${entries.join(' ')};`;
+  return {
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,USERS:SASL_PLAINTEXT',
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'sasl.enabled.mechanisms': 'PLAIN',
+    'listener.name.users.plain.sasl.jaas.config': login,
+    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    'super.users': 'User:ANONYMOUS',
+  };
+}
+
+function writeConfiguration(directory: string, ports: Ports, { users }: BrokerOptions): void {
+  const listeners = [
+    `PLAINTEXT://127.0.0.1:${ports.broker}`,
+    ...(users === undefined ? [] : [`USERS://127.0.0.1:${ports.sasl}`]),
+  ];
   const settings = {
     'process.roles': 'broker,controller',
     'node.id': 1,
     'controller.quorum.voters': `1@127.0.0.1:${ports.controller}`,
     'controller.listener.names': 'CONTROLLER',
-    listeners: `PLAINTEXT://127.0.0.1:${ports.broker},CONTROLLER://127.0.0.1:${ports.controller}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${ports.broker}`,
+    listeners: [...listeners, `CONTROLLER://127.0.0.1:${ports.controller}`].join(','),
+    'advertised.listeners': listeners.join(','),
+    ...(users === undefined ? {} : saslSettings(users)),
     'log.dirs': path.join(directory, 'data'),
     'auto.create.topics.enable': false,
     'offsets.topic.replication.factor': 1,
@@ -167,7 +197,14 @@ function isOpen(port: number): Promise<boolean> {
   });
 }
 
-function running(libraries: string, directory: string, port: number, first: ChildProcess): Broker {
+interface Running {
+  readonly libraries: string;
+  readonly directory: string;
+  readonly port: number;
+  readonly saslAddress: string | undefined;
+}
+
+function running({ libraries, directory, port, saslAddress }: Running, first: ChildProcess): Broker {
   let child = first;
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -177,6 +214,7 @@ function running(libraries: string, directory: string, port: number, first: Chil
   };
   return {
     address: `127.0.0.1:${port}`,
+    saslAddress,
     get pid() {
       return child.pid ?? 0;
     },
