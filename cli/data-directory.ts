@@ -5,7 +5,7 @@ import process from 'node:process';
 import { PalisadeError } from '../runtime/errors.ts';
 import { printable } from '../runtime/printable.ts';
 import { ConfigError } from './config.ts';
-import { packageRoot } from './package-root.ts';
+import { palisadeVersion } from './palisade-version.ts';
 
 /** What lies where in a data directory; `palisade uninstall` removes these and nothing else. */
 export interface DataLayout {
@@ -102,11 +102,6 @@ function isDataVersion(value: unknown): value is DataVersion {
   return (
     'layout' in value && Number.isSafeInteger(value.layout) && 'palisade' in value && typeof value.palisade === 'string'
   );
-}
-
-function palisadeVersion(): string {
-  const file = path.join(packageRoot(), 'package.json');
-  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version;
 }
 
 /** Group or others. */

@@ -65,7 +65,7 @@ function configurationPage(): string {
     'keys, named by `--config FILE` or `PALISADE_CONFIG`; one file may serve every command. A key that does not exist is an error that names the nearest one; an invalid configuration ends ' +
     'the command with exit code 78. Sizes have a unit of KiB, MiB or GiB, durations of ms, s, m, h or d.\n\n' +
     `## On one machine\n\n${settingsTable(configSchema)}\n` +
-    `## On Kafka\n\nFlags of \`palisade topics\`, with \`retentionAge\` of above.\n\n${settingsTable(kafkaSchema)}`
+    `## On Kafka\n\nFlags of \`palisade topics\`, with \`retentionAge\` of above, and but for those of topics of \`palisade run\`.\n\n${settingsTable(kafkaSchema)}`
   );
 }
 

@@ -1,8 +1,18 @@
 import { readFileSync } from 'node:fs';
 import type { KafkaConnection } from '../eventlog/kafka-config.ts';
-import { ConfigError, configSchema, defaultRetentionAge, resolveSettings, type ConfigSources } from './config.ts';
-import type { Settings } from './config.ts';
-import { kafkaSchema, type KafkaKey } from './kafka-settings.ts';
+import {
+  ConfigError,
+  configSchema,
+  defaultDataDirectory,
+  defaultRetentionAge,
+  resolveSettings,
+  type ConfigSources,
+  type Settings,
+} from './config.ts';
+import { kafkaConnectionSchema, kafkaSchema, type KafkaKey } from './kafka-settings.ts';
+
+/** Of every command that works on Kafka. */
+const connectionDefaults = { kafkaPrefix: '', kafkaTls: 'off', kafkaSasl: 'none' } as const;
 
 /** The settings of a command that works on Kafka's topics. */
 export const topicsSchema = { ...kafkaSchema, retentionAge: configSchema.retentionAge } as const;
@@ -12,9 +22,7 @@ export type TopicsConfig = Settings<typeof topicsSchema>;
 export function resolveTopicsConfig(sources: ConfigSources): TopicsConfig {
   const replicas = resolveSettings({ topicReplicas: kafkaSchema.topicReplicas }, sources, { topicReplicas: 3 });
   const config = resolveSettings(topicsSchema, sources, {
-    kafkaPrefix: '',
-    kafkaTls: 'off',
-    kafkaSasl: 'none',
+    ...connectionDefaults,
     topicPartitions: 32,
     topicReplicas: 3,
     // With three of them one may be away and what is written is still on two.
@@ -31,8 +39,25 @@ export function resolveTopicsConfig(sources: ConfigSources): TopicsConfig {
   return config;
 }
 
+/** The settings of `palisade run` for every role. */
+export const runSchema = kafkaConnectionSchema;
+/** The settings of `palisade run sink`, which has an engine of its own. */
+export const runSinkSchema = { ...runSchema, dataDirectory: configSchema.dataDirectory } as const;
+export type RunConfig = Settings<typeof runSchema>;
+
+/** Throws ConfigError. */
+export function resolveRunConfig(sources: ConfigSources): RunConfig {
+  return resolveSettings(runSchema, sources, connectionDefaults);
+}
+
+/** Throws ConfigError. */
+export function resolveRunSinkConfig(sources: ConfigSources, isRoot: boolean): Settings<typeof runSinkSchema> {
+  const dataDirectory = defaultDataDirectory(sources.environment, isRoot);
+  return resolveSettings(runSinkSchema, sources, { ...connectionDefaults, dataDirectory });
+}
+
 /** How to reach the cluster. Reads the files of certificates. Throws ConfigError. */
-export function kafkaConnection(config: Settings<typeof kafkaSchema>, clientId: string): KafkaConnection {
+export function kafkaConnection(config: RunConfig, clientId: string): KafkaConnection {
   const { kafkaBrokers, kafkaTls, kafkaSasl, kafkaUsername, kafkaPassword } = config;
   if (kafkaBrokers === undefined) throw invalid('kafkaBrokers', 'is needed: it names the Kafka cluster, HOST:PORT');
   const connection = { brokers: kafkaBrokers, clientId, ...tlsOf(config) };
@@ -52,7 +77,7 @@ export function kafkaConnection(config: Settings<typeof kafkaSchema>, clientId: 
   return { ...connection, sasl: { mechanism: kafkaSasl, username: kafkaUsername, password: kafkaPassword } };
 }
 
-function tlsOf(config: Settings<typeof kafkaSchema>): Pick<KafkaConnection, 'ssl'> {
+function tlsOf(config: RunConfig): Pick<KafkaConnection, 'ssl'> {
   const { kafkaTls, kafkaCaFile, kafkaCertificateFile, kafkaKeyFile } = config;
   if (kafkaTls === 'off') {
     for (const key of ['kafkaCaFile', 'kafkaCertificateFile', 'kafkaKeyFile'] as const) {

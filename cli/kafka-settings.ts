@@ -32,8 +32,8 @@ const secret = (what: string) =>
       secret: true,
     });
 
-/** The settings of what works on Kafka, beside those of config.ts. docs/configuration.md is made from this. */
-export const kafkaSchema = {
+/** How to reach the cluster, and what is ours in it. */
+export const kafkaConnectionSchema = {
   kafkaBrokers: z
     .union([z.string().transform((text) => text.split(',').map((broker) => broker.trim())), z.array(z.string())])
     .refine((brokers) => brokers.length <= 100 && brokers.every(isBroker), 'must be HOST:PORT, several with commas')
@@ -69,6 +69,10 @@ export const kafkaSchema = {
   }),
   kafkaUsername: z.string().min(1).max(255).optional().meta({ description: 'Our name for SASL.', default: 'none' }),
   kafkaPassword: secret('Our password for SASL.'),
+} as const;
+
+/** What topics are made like. */
+const topicSchema = {
   topicPartitions: wholeNumber(1, 1000).meta({
     description:
       'Partitions of each topic that is divided by node. Part of the contract: it is not raised later, since keys, state and transactional ids hang on it.',
@@ -83,6 +87,9 @@ export const kafkaSchema = {
     default: '`2`, or `1` where there are fewer than three replicas',
   }),
 } as const;
+
+/** The settings of what works on Kafka, beside those of config.ts. docs/configuration.md is made from this. */
+export const kafkaSchema = { ...kafkaConnectionSchema, ...topicSchema } as const;
 
 export type KafkaKey = keyof typeof kafkaSchema;
 export const kafkaKeys = Object.keys(kafkaSchema) as readonly KafkaKey[];

@@ -7,6 +7,7 @@ import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { messagesBeside } from './messages-beside.ts';
 import { parseFile } from './name-arguments.ts';
 import { addQuestions } from './questions.ts';
+import { addRun } from './run-command.ts';
 import { withSettings, type SettingMeanings } from './setting-flags.ts';
 import { addTopics } from './topics-command.ts';
 import { parseDuration } from './units.ts';
@@ -178,6 +179,7 @@ function createProgram(end: (code: ExitCode) => void): Command {
         }),
       );
     });
+  addRun({ program, end });
   addTopics({ program, end, write });
   addQuestions({ program, command, configFrom, end, write });
   command('doctor', 'Say what holds on this machine, and what Palisade has made in it.')

@@ -34,5 +34,10 @@ export function upStages({ events, policies, client }: UpStagesOptions): readonl
 
 /** What follows from the records of the sources, down to ClickHouse. */
 export function flowStages(client: ClickHouseClient): readonly [ProcessorStage, SinkStage, SinkStage] {
-  return [pipeline(), alertsSink(client), coverageSink(client)];
+  return [pipeline(), ...sinks(client)];
+}
+
+/** All that goes to ClickHouse. */
+export function sinks(client: ClickHouseClient): readonly [SinkStage, SinkStage] {
+  return [alertsSink(client), coverageSink(client)];
 }

@@ -74,7 +74,10 @@ export interface AssignedPartition {
   readonly signal: AbortSignal;
   /** Where the predecessor had the tables; the first batches bring them there. Every table of the options is named. */
   readonly tablePositions: TablePositions;
-  /** What this partition's processor wrote to its state topic, up to what the predecessor committed; before the first batch. */
+  /**
+   * What this partition's processor wrote to its state topic, up to what the predecessor committed; before the first batch. Of a
+   * topic that is one partition whatever the inputs have, what the processors of all of them wrote.
+   */
   restore(topic: TopicName): AsyncIterable<LogRecord>;
   /** What a predecessor intended and did not commit: the first batch is then exactly it, whatever a timer says. */
   readonly intended: OffsetRange | undefined;

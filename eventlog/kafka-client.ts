@@ -15,7 +15,7 @@ const requestTimeoutMs = 30_000;
 /** A client with our retries and the zstd codec. Connects to nobody by itself. */
 export function createKafka(connection: KafkaConnection): Kafka {
   registerZstd();
-  const { brokers, clientId, ssl, sasl, logger } = connection;
+  const { brokers, clientId, ssl, sasl, logger, retries } = connection;
   return new kafkajs.Kafka({
     brokers: [...brokers],
     clientId,
@@ -24,7 +24,7 @@ export function createKafka(connection: KafkaConnection): Kafka {
     connectionTimeout: connectionTimeoutMs,
     requestTimeout: requestTimeoutMs,
     // The client's retry governs InitProducerId, sendOffsets and connections, whatever a producer is given.
-    retry: kafkaRetry,
+    retry: { ...kafkaRetry, ...(retries === undefined ? {} : { retries }) },
     logLevel: logger === undefined ? kafkajs.logLevel.NOTHING : kafkajs.logLevel.INFO,
     logCreator: () => (entry: LogEntry) => {
       // Its levels are not ours: it logs an error for each attempt that it then repeats by itself.

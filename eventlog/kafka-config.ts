@@ -12,6 +12,8 @@ export interface KafkaConnection {
   /** TLS; left out: none. */
   readonly ssl?: ConnectionOptions | boolean;
   readonly sasl?: SASLOptions;
+  /** How often what kafkajs tries by itself is tried again, where the caller has attempts of its own. Left out: for some 13 s. */
+  readonly retries?: number;
   /** What kafkajs says of connections and requests goes there, at level debug. Left out: nowhere. */
   readonly logger?: Logger;
 }

@@ -80,15 +80,17 @@ export class KafkaPartition implements AssignedPartition {
     const { services, partition } = this.#opened;
     const { lookups, fetcher, format } = services;
     const count = await lookups.partitions(topic);
-    if (partition >= count) {
+    // What is not divided (`policy-status`) the owners of all partitions write together, and each gets the whole of it back.
+    const place = count === 1 ? 0 : partition;
+    if (place >= count) {
       const message = `${topic} has ${count} partitions, and its processor's inputs more: they need as many`;
       throw new EventLogError('EVENT_LOG_FAILED', message);
     }
     // The end as of now, after the lock was taken: all that the predecessor committed is below it.
-    const until = await lookups.end(topic, partition);
-    const from = { topic, partition, offset: await lookups.low(topic, partition) };
+    const until = await lookups.end(topic, place);
+    const from = { topic, partition: place, offset: await lookups.low(topic, place) };
     for (const record of await latestOf(readStretch(fetcher, from, until, this.signal))) {
-      yield decodeRecord(record, format, partition);
+      yield decodeRecord(record, format, place);
     }
   }
 

@@ -5,7 +5,7 @@ import { deadLetters, eventsIn, reportUnreadable, unreadable } from './dead-lett
 import type { RecordError } from './errors.ts';
 import type { AssignedPartition, InputBatch, LogRecord, OutputRecord, StampedOutput } from './event-log.ts';
 import { withinBudget } from './output-budget.ts';
-import { untilItSucceeds, type StageContext } from './stage-context.ts';
+import { isHandingOver, untilItSucceeds, type StageContext } from './stage-context.ts';
 import type { Processor, ProcessorStage } from './stage.ts';
 import { TableTracker } from './table-tracker.ts';
 import { createSingleObjectFormat } from './wire-format.ts';
@@ -53,6 +53,7 @@ class ProcessorLoop {
       for (const record of batch.records) this.#handle(record);
       await this.#commit(batch);
       this.#context.metrics.batchTook((performance.now() - startedMs) / 1000);
+      if (isHandingOver(this.#context)) return;
     }
   }
 

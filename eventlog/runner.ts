@@ -18,6 +18,11 @@ export interface RunStagesOptions {
    * a third of what Kubernetes gives a pod.
    */
   readonly drainMs?: number;
+  /**
+   * Whether other instances go on with what is left: each stage then ends after the batch in hand, in place of handling all that
+   * was appended before. Default false.
+   */
+  readonly handsOver?: boolean;
 }
 
 const defaultDrainMs = 10_000;
@@ -94,7 +99,8 @@ function start(
   const drain = new AbortController();
   const logger = options.logger.child({ stage: stage.name });
   const metrics = new StageMetrics(options.metrics, stage.name);
-  const context = { log, logger, metrics, signal: abandoned, drain: drain.signal };
+  const { handsOver = false } = options;
+  const context = { log, logger, metrics, signal: abandoned, drain: drain.signal, handsOver };
   const done = runStage(stage, context)
     .catch((error: unknown) => {
       // Another owner has the partition, or the log told us to let go: nothing to do here any more.

@@ -4,7 +4,7 @@ import { retry, type RetryOptions } from '../runtime/retry.ts';
 import { deadLetters, reportUnreadable, unreadableBytes } from './dead-letter.ts';
 import type { RecordError } from './errors.ts';
 import type { AssignedPartition, InputBatch, LogRecord, OffsetRange, StampedOutput } from './event-log.ts';
-import { untilItSucceeds, type StageContext } from './stage-context.ts';
+import { isHandingOver, untilItSucceeds, type StageContext } from './stage-context.ts';
 import type { PreparedWrite, SinkStage } from './stage.ts';
 import { createSingleObjectFormat } from './wire-format.ts';
 
@@ -61,7 +61,7 @@ class SinkLoop {
     try {
       for await (const batch of partition.batches()) {
         const prepared = await this.#prepare(batch);
-        if (!(await before)) return;
+        if (!(await before) || isHandingOver(this.#context)) return;
         const startedMs = performance.now();
         before = this.#write(prepared, startedMs);
         // Looked at when the next one is prepared; until then it is no error that nobody handles.

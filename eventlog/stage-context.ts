@@ -10,8 +10,9 @@ export interface StageContext {
   readonly metrics: StageMetrics;
   /** Ends the loop at once; what was not committed comes again at the next start. */
   readonly signal: AbortSignal;
-  /** Ends the loop when all that is there by then has been handled. */
+  /** Ends the loop when all that is there by then has been handled; where `handsOver`, after the batch in hand. */
   readonly drain: AbortSignal;
+  readonly handsOver: boolean;
 }
 
 /** Waits of what is tried again until it succeeds or the stage ends: a server that was away is found within seconds. */
@@ -26,4 +27,9 @@ export function untilItSucceeds(context: StageContext, what: string): RetryOptio
       context.logger.warn({ err: error, attempt, delayMs: Math.round(delayMs) }, `${what} failed, trying again`);
     },
   };
+}
+
+/** Whether the loop is to end now, between two batches. */
+export function isHandingOver({ drain, handsOver }: StageContext): boolean {
+  return handsOver && drain.aborted;
 }

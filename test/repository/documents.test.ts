@@ -58,7 +58,7 @@ for (const page of pages) {
       npmScripts.filter((name) => !(name in scripts)),
       [],
     );
-    const help = ['main', 'questions', 'topics-command'].map((file) => read(`cli/${file}.ts`)).join('');
+    const help = ['main', 'questions', 'run-command', 'topics-command'].map((file) => read(`cli/${file}.ts`)).join('');
     const commands = [...text.matchAll(/(?:npx |`|^)palisade ([a-z]+)/gmu)].map(([, name = '']) => name);
     t.deepEqual(
       commands.filter((name) => !new RegExp(`\\bcommand\\('${name}[ ']`, 'u').test(help)),
