@@ -174,18 +174,24 @@ export function checkText(check: PolicyCheck): string {
   return `${problems}${renderIssues(issues, check.lineOf)}${statusText(check.policies)}\n${summaryText(check)}`;
 }
 
-/** Rules of which there is something to say, those of one field and reason together. */
+/** What nobody here sees or enforces, by field; and each rule that its own policy leaves without effect. */
 function statusText(policies: readonly CheckedPolicy[]): string {
   const counts = new Map<string, number>();
-  for (const { place, reason } of policies.flatMap(({ statuses }) => statuses)) {
-    const line = `${fieldOfRule(place).replace(/\[\d+\]/gu, '')}: ${reason}`;
-    counts.set(line, (counts.get(line) ?? 0) + 1);
+  const single: string[] = [];
+  for (const { file, statuses } of policies) {
+    for (const { place, state, reason } of statuses) {
+      const field = fieldOfRule(place);
+      if (state === 'notObserved' || state === 'notEnforceable') {
+        const line = `${field.replace(/\[\d+\]/gu, '')}: ${reason}`;
+        counts.set(line, (counts.get(line) ?? 0) + 1);
+      } else {
+        single.push(`${file}:${place.line}: ${field}: ${reason}`);
+      }
+    }
   }
-  const lines = [...counts].sort(([one], [other]) => (one < other ? -1 : 1));
-  if (lines.length === 0) return '';
-  return `\nIn force as written, with less effect here than they say:\n${lines
-    .map(([line, number]) => `  ${printable(line)} (${count(number, 'rule')})\n`)
-    .join('')}`;
+  const grouped = [...counts].map(([line, number]) => `${line} (${count(number, 'rule')})`).sort();
+  const lines = [...grouped, ...single].map((line) => `  ${printable(line)}\n`);
+  return lines.length === 0 ? '' : `\nIn force as written, with less effect here than they say:\n${lines.join('')}`;
 }
 
 function summaryText(check: PolicyCheck): string {

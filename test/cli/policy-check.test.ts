@@ -76,6 +76,15 @@ spec: { nodeSelector: { matchLabels: { a: b } }, ingress: [{ ports: [{ port: '22
   t.regex(output, /3 policies in force, 0 refused; 5 rules, 0 dropped; 0 errors/u);
 });
 
+test('a rule that its own policy leaves without effect is listed by its place', async (t) => {
+  const root = folder(t, {
+    'a.yaml': policy('a', 'file: { matchPaths: [{ path: /x }, { path: /x }] }, action: Audit'),
+  });
+  const { code, output } = await run([root]);
+  t.is(code, 0, output);
+  t.regex(output, /^ {2}.*a\.yaml:4: spec\.file\.matchPaths\[1\]: The rule at line 4 says the same\.$/mu);
+});
+
 test('rules under a list that nobody knows are counted as dropped, and are no success', async (t) => {
   const root = folder(t, {
     'a.yaml': policy('a', 'file: { matchPaths: [{ path: /x }], matchPath: [{ path: /y }, { path: /z }] }'),
