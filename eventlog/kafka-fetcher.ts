@@ -23,17 +23,6 @@ export interface Fetched {
   readonly stableEnd: number;
 }
 
-/** The offset that was asked for is gone, or is not there yet: what is there is between `low` and the end. */
-export class OffsetOutOfRange extends EventLogError {
-  readonly wish: FetchWish | undefined;
-
-  constructor(wish: FetchWish | undefined, cause: unknown) {
-    const place = wish === undefined ? 'a partition' : `${wish.topic}/${wish.partition} from offset ${wish.offset}`;
-    super('EVENT_LOG_FAILED', `reading ${place} failed: Kafka does not have that offset`, { cause });
-    this.wish = wish;
-  }
-}
-
 /** The parts of kafkajs's answer to a fetch that are used; its types leave it open. */
 interface FetchAnswer {
   readonly responses: readonly {
@@ -227,18 +216,14 @@ function* committed(
   }
 }
 
+/** A retriable error where an offset is gone, or not there yet: begun anew, a group goes on with what is left. */
 async function inRange(wishes: readonly FetchWish[], answer: Promise<unknown>): Promise<unknown> {
   try {
     return await answer;
   } catch (error) {
-    throw kafkaErrorType(error) === 'OFFSET_OUT_OF_RANGE' ? new OffsetOutOfRange(wishOf(error, wishes), error) : error;
+    if (kafkaErrorType(error) !== 'OFFSET_OUT_OF_RANGE') throw error;
+    const places = wishes.map(({ topic, partition, offset }) => `${topic}/${partition} from offset ${offset}`);
+    const message = `reading ${places.join(', ')} failed: Kafka does not have that offset`;
+    throw new EventLogError('EVENT_LOG_FAILED', message, { cause: error, retriable: true });
   }
-}
-
-/** The wish that an error is about, where kafkajs says so. */
-function wishOf(error: unknown, wishes: readonly FetchWish[]): FetchWish | undefined {
-  if (wishes.length === 1) return wishes[0];
-  if (!(error instanceof Error) || !('topic' in error) || !('partition' in error)) return undefined;
-  const { topic, partition } = error;
-  return wishes.find((wish) => String(topic).endsWith(wish.topic) && wish.partition === partition);
 }
