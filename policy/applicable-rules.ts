@@ -3,7 +3,7 @@ import { actionNumbers } from './compiled-policy.ts';
 import type { CompiledRules, TailEntry } from './compiled-policy.ts';
 import { cellOf } from './conditions.ts';
 import { walkGlobs } from './glob-automaton.ts';
-import { PlaceSets } from './glob-program.ts';
+import { PlaceSets } from './place-sets.ts';
 import type { GlobProgram } from './glob-program.ts';
 import { domainAndParents } from './named.ts';
 import { addHit, findExact, walkPath } from './path-trie.ts';

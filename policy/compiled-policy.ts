@@ -1,6 +1,7 @@
 import type { RuleReference } from '../schemas/generated.ts';
 import type { GlobAutomaton } from './glob-automaton.ts';
-import type { GlobProgram, PlaceSets } from './glob-program.ts';
+import type { GlobProgram } from './glob-program.ts';
+import type { PlaceSets } from './place-sets.ts';
 import { dimensions } from './model.ts';
 import type { Dimension, Posture, Rule } from './model.ts';
 import type { Hits, PathTrie } from './path-trie.ts';

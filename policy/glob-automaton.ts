@@ -1,4 +1,5 @@
-import { byteClassesOf, PlaceSets, programOf } from './glob-program.ts';
+import { byteClassesOf, programOf } from './glob-program.ts';
+import { PlaceSets } from './place-sets.ts';
 import type { ValuedGlob } from './glob-program.ts';
 import { addHit } from './path-trie.ts';
 import type { Hits } from './path-trie.ts';

@@ -1,6 +1,7 @@
 import { literalPrefix, literalSuffix } from './glob.ts';
 import type { Glob } from './glob.ts';
-import { byteClassesOf, PlaceSets, programOf } from './glob-program.ts';
+import { byteClassesOf, programOf } from './glob-program.ts';
+import { PlaceSets } from './place-sets.ts';
 
 /** Most pairs of states that one question may take: of all pairs of published rules none takes a tenth. */
 export const maxContainmentStates = 20_000;

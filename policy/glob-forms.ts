@@ -1,6 +1,7 @@
 import { globOfBytes, literalPrefix } from './glob.ts';
 import type { Glob, GlobElement } from './glob.ts';
-import { PlaceSets, programOf } from './glob-program.ts';
+import { programOf } from './glob-program.ts';
+import { PlaceSets } from './place-sets.ts';
 import type { ByteString, ResolvedLink } from './root-links.ts';
 
 // A pattern covers a path on either side of a root link if it matches one of them. So that one walk is enough, what it

@@ -1,5 +1,6 @@
 import { parseGlob } from './glob.ts';
-import { PlaceSets, programOf } from './glob-program.ts';
+import { programOf } from './glob-program.ts';
+import { PlaceSets } from './place-sets.ts';
 import type { Subject } from './model.ts';
 import { byteStringOfText } from './root-links.ts';
 import type { ByteString, ResolvedLink } from './root-links.ts';

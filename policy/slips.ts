@@ -1,5 +1,6 @@
 import { globsOf, piecesOf } from './canonical-subject.ts';
-import { PlaceSets, programOf } from './glob-program.ts';
+import { programOf } from './glob-program.ts';
+import { PlaceSets } from './place-sets.ts';
 import type { Policy, Rule } from './model.ts';
 import { fieldOfRule } from './rule-place.ts';
 import { usualRootLinks } from './root-links.ts';
