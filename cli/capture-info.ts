@@ -189,7 +189,7 @@ export function summaryText(summary: CaptureSummary): string {
   const unreadable = summary.unreadable === 0 ? '' : `; ${grouped.format(summary.unreadable)} could not be read`;
   return [
     `${printable(summary.file)}: ${grouped.format(summary.bytes)} bytes`,
-    `records     ${counts(summary.records)}${unreadable}`,
+    `records     ${counts(summary.records) || 'none'}${unreadable}`,
     `events      ${grouped.format(summary.events)}${summary.events === 0 ? '' : `: ${counts(summary.operations)}`}`,
     `span        ${span}`,
     ...summary.sessions.map(
