@@ -52,15 +52,18 @@ async function runRole(
   if (!(await isReady(role, connection, { config, logger, signal }))) {
     return signal.aborted ? exitCodes.done : exitCodes.unavailable;
   }
-  await using log = new KafkaEventLog({
-    ...connection,
-    prefix: config.kafkaPrefix,
-    producer: `palisade/${palisadeVersion()}`,
-  });
-  await work(async (stages) => {
-    logger.info({ stages: stages.map(({ name }) => name) }, 'running');
-    await runStages(stages, log, { logger, metrics: new Metrics(), handsOver: true }, signal);
-  }, logger);
+  {
+    // Closed ahead of what is said of the end.
+    await using log = new KafkaEventLog({
+      ...connection,
+      prefix: config.kafkaPrefix,
+      producer: `palisade/${palisadeVersion()}`,
+    });
+    await work(async (stages) => {
+      logger.info({ stages: stages.map(({ name }) => name) }, 'running');
+      await runStages(stages, log, { logger, metrics: new Metrics(), handsOver: true }, signal);
+    }, logger);
+  }
   if (!signal.aborted) {
     // Nobody asked for it: whoever has taken the partitions, over and over, is another instance that the group does not know of.
     logger.error('every partition was taken by others again and again, and nothing is left to do here');
