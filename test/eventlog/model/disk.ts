@@ -41,7 +41,8 @@ interface Underway {
   readonly reject: (error: Error) => void;
 }
 
-const never = new Promise<never>(() => undefined);
+/** A promise for each who waits: one for all would hold every life that has ended. */
+const never = (): Promise<never> => new Promise(() => undefined);
 
 /**
  * One process's way to the disk. A write takes effect in one step and is answered in another; effects come in the order of
@@ -64,7 +65,7 @@ export class DiskClient implements LogStore {
   /** A step of this process: does not come to pass after its death. */
   async step(label: string): Promise<void> {
     await this.#step(label);
-    if (this.#isDead) await never;
+    if (this.#isDead) await never();
   }
 
   get isDead(): boolean {
@@ -78,7 +79,7 @@ export class DiskClient implements LogStore {
   }
 
   async write(request: WriteRequest): Promise<void> {
-    if (this.#isDead) await never;
+    if (this.#isDead) await never();
     if (this.#isClosed) throw new EventLogError('EVENT_LOG_FAILED', 'the event log was closed');
     this.#unanswered += 1;
     const answered = new Promise<void>((resolve, reject) => {
