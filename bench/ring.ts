@@ -14,8 +14,11 @@ const root = path.dirname(path.dirname(import.meta.dirname));
 /** The load has one core, and what reads the ring another: all of it, the log's writer too. */
 const loadCpu = 0;
 const consumerCpu = 1;
-/** Holds 60 ms of a million events a second of 500 bytes: native/monitor.ts. */
-const ringBytes = 32 << 20;
+/**
+ * `ringSize` as one would set it for such rates: what is read stays in the ring until it is appended, and an append takes up to a
+ * quarter of a second while the log folds in its WAL and syncs. With 32 MiB some are dropped at two thirds of the rate.
+ */
+const ringBytes = 128 << 20;
 /** How long the load runs flat out, to learn where to look, and then at each rate that is tried. */
 const floodSeconds = 2;
 const rateSeconds = 4;

@@ -71,7 +71,7 @@ export interface MonitorClock {
 export interface MonitorOptions {
   /** Directory on a bpf file system; made if it is missing. One monitor at a time may use it. */
   readonly pinDirectory: string;
-  /** Power of two, at least a page. It holds what is in flight: max(8 MiB, rate × 60 ms). */
+  /** Power of two, at least a page. It holds what is not appended yet: bytes a second × 250 ms (bench/results), at least 8 MiB. */
   readonly ringBytes: number;
   /** Whose cgroup ids events carry: the unified hierarchy, or that of v1's pids controller. */
   readonly hierarchy: 'v2' | 'pids';
