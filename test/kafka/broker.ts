@@ -1,18 +1,16 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { brokerFiles } from './broker-files.ts';
+import { endServer, startJavaServer } from './java-server.ts';
 
 /** How long a broker may take to answer, milliseconds: it takes 5 to 15 s where nothing else runs. */
 const startMs = 240_000;
 /** Another process may take a port between our look and the broker's. */
 const maxPortTries = 5;
-/** What is kept of the broker's output, bytes, to tell why it did not start. */
-const maxLastWords = 4000;
 /** Any 16 bytes in base64: each run has a directory of its own. */
 const clusterId = 'MkU3OEVBNTcwNTJENDM2Qk';
 
@@ -142,43 +140,13 @@ function format(libraries: string, directory: string): void {
 }
 
 /** The process when it answers; what it said where it ended before. */
-async function start(libraries: string, directory: string, port: number): Promise<ChildProcess | string> {
-  const java = [
-    'java',
-    '-Xms256m',
-    '-Xmx512m',
-    // A start in half the time; throughput is not what these brokers are for.
-    '-XX:+UseSerialGC',
-    '-XX:TieredStopAtLevel=1',
-    ...classPath(libraries, directory),
-    'kafka.Kafka',
-    path.join(directory, 'server.properties'),
-  ];
-  // The kernel ends it when we die, however we die (prctl(2), PR_SET_PDEATHSIG).
-  const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((file) => existsSync(file));
-  const [program = 'java', ...args] = setpriv === undefined ? java : [setpriv, '--pdeathsig', 'KILL', ...java];
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  let words = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (chunk: string) => {
-      words = (words + chunk).slice(-maxLastWords);
-    });
-  }
-  let ended: string | undefined;
-  child.on('error', (error) => {
-    ended = error.message;
+function start(libraries: string, directory: string, port: number): Promise<ChildProcess | string> {
+  const program = ['-Xms256m', '-Xmx512m', ...classPath(libraries, directory), 'kafka.Kafka'];
+  return startJavaServer([...program, path.join(directory, 'server.properties')], {
+    workingDirectory: directory,
+    startMs,
+    answers: () => isOpen(port),
   });
-  child.on('close', (code, signal) => {
-    ended = `it ended with ${signal ?? String(code)}: ${words}`;
-  });
-  const untilMs = performance.now() + startMs;
-  while (performance.now() < untilMs) {
-    if (ended !== undefined) return ended;
-    if (await isOpen(port)) return child;
-    await delay(100);
-  }
-  child.kill('SIGKILL');
-  return `its port did not open in ${startMs / 1000} s: ${words}`;
 }
 
 function isOpen(port: number): Promise<boolean> {
@@ -206,19 +174,13 @@ interface Running {
 
 function running({ libraries, directory, port, saslAddress }: Running, first: ChildProcess): Broker {
   let child = first;
-  const end = async (signal: NodeJS.Signals): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const closed = once(child, 'close');
-    child.kill(signal);
-    await closed;
-  };
   return {
     address: `127.0.0.1:${port}`,
     saslAddress,
     get pid() {
       return child.pid ?? 0;
     },
-    kill: () => end('SIGKILL'),
+    kill: () => endServer(child),
     restart: async () => {
       const started = await start(libraries, directory, port);
       if (typeof started === 'string') throw new Error(`the Kafka broker did not start again: ${started}`);
@@ -226,7 +188,7 @@ function running({ libraries, directory, port, saslAddress }: Running, first: Ch
     },
     [Symbol.asyncDispose]: async () => {
       // Nothing of it is needed any more: an orderly end would only take longer.
-      await end('SIGKILL');
+      await endServer(child);
       rmSync(directory, { recursive: true, force: true });
     },
   };

@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { cachedFolder, runToFetch } from './cached-folder.ts';
+import { endServer, startJavaServer } from './java-server.ts';
 
 /** Apicurio: of the registries with Confluent's API the one that Maven Central has whole. 3.x needs Java 21. */
 const version = '2.6.13.Final';
@@ -13,8 +12,6 @@ const version = '2.6.13.Final';
 const startMs = 120_000;
 /** Between looking for a free port and taking it somebody else may. */
 const maxPortTries = 5;
-/** Of what it says, kept for the error that it did not start. */
-const maxLastWords = 4000;
 
 /** The folder with the registry's Java archives (142 MB from Maven Central). */
 function registryFiles(): string {
@@ -49,50 +46,33 @@ export async function startSchemaRegistry(): Promise<RunningRegistry> {
 async function start(files: string): Promise<RunningRegistry | string> {
   const port = await freePort();
   const directory = mkdtempSync(path.join(tmpdir(), 'palisade-registry-'));
+  const url = `http://127.0.0.1:${port}/apis/ccompat/v7`;
   const java = [
-    'java',
     '-Xmx512m',
-    '-XX:+UseSerialGC',
-    '-XX:TieredStopAtLevel=1',
     '-Dquarkus.http.host=127.0.0.1',
     `-Dquarkus.http.port=${port}`,
     '-jar',
     path.join(files, `apicurio-registry-app-${version}-runner.jar`),
   ];
-  // The kernel ends it when we die, however we die (prctl(2), PR_SET_PDEATHSIG).
-  const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((file) => existsSync(file));
-  const [program = 'java', ...args] = setpriv === undefined ? java : [setpriv, '--pdeathsig', 'KILL', ...java];
-  const child = spawn(program, args, { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'] });
-  let words = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (chunk: string) => {
-      words = (words + chunk).slice(-maxLastWords);
-    });
-  }
-  let ended: string | undefined;
-  child.on('error', (error) => {
-    ended = error.message;
+  const started = await startJavaServer(java, {
+    workingDirectory: directory,
+    startMs,
+    answers: () => answers(`${url}/subjects`),
   });
-  child.on('close', (code, signal) => {
-    ended ??= `it ended with ${signal ?? String(code)}: ${words}`;
-  });
-  const stop = async (): Promise<void> => {
-    if (ended === undefined) {
-      const closed = once(child, 'close');
-      child.kill('SIGKILL');
-      await closed;
-    }
+  const removeDirectory = (): void => {
     rmSync(directory, { recursive: true, force: true });
   };
-  const url = `http://127.0.0.1:${port}/apis/ccompat/v7`;
-  const untilMs = performance.now() + startMs;
-  while (ended === undefined && performance.now() < untilMs) {
-    if (await answers(`${url}/subjects`)) return { url, [Symbol.asyncDispose]: stop };
-    await delay(100);
+  if (typeof started === 'string') {
+    removeDirectory();
+    return started;
   }
-  const reason = ended ?? `it did not answer in ${startMs / 1000} s: ${words}`;
-  await stop();
-  return reason;
+  return {
+    url,
+    [Symbol.asyncDispose]: async () => {
+      await endServer(started);
+      removeDirectory();
+    },
+  };
 }
 
 async function freePort(): Promise<number> {
